@@ -1,1 +1,18 @@
-//! placeholder
+//! Spark's pure middle: everything that is ever shown is a function of the log and an instant, and lives here.
+//!
+//! This crate knows no clock, no I/O, no runtime. Time is an argument. Closed buckets live behind a trait that the
+//! aggregator's store implements.
+
+pub mod config;
+pub mod merkle;
+pub mod schedule;
+pub mod units;
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

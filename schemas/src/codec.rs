@@ -1,0 +1,34 @@
+//! MessagePack in and out, in one place and with one rule: maps with field names, nothing after the value.
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+/// The bytes are not the MessagePack value that was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not MessagePack, cut short, or not of the expected shape; the text says which.
+    #[error("not a valid MessagePack value here: {0}")]
+    Shape(#[from] rmp_serde::decode::Error),
+    /// A whole value, and then more bytes.
+    #[error("more bytes follow the value")]
+    Trailing,
+}
+
+/// Encodes `value` as MessagePack maps with field names.
+///
+/// # Panics
+/// Never for this crate's types: they have no maps with odd keys and writing to memory does not fail.
+#[expect(clippy::expect_used, reason = "the types that reach this are ours and always encode")]
+pub fn to_msgpack<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).expect("our types always encode")
+}
+
+/// Decodes one value, which may borrow texts and bytes from the input, and insists that nothing follows it.
+pub(crate) fn from_msgpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    let value = T::deserialize(&mut deserializer)?;
+    match IgnoredAny::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_end_of_input)) => Ok(value),
+        _ => Err(DecodeError::Trailing),
+    }
+}

@@ -1,0 +1,132 @@
+//! The one configuration: its types, its defaults, and its rules. Reading files and the environment is done elsewhere.
+
+mod parse;
+mod target;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use spark_schemas::Name;
+
+pub use parse::ConfigError;
+pub use target::{CheckKind, Role, StatusRange, StatusRanges, Target};
+
+use crate::units::{DurationUs, RatioPpm};
+
+/// Everything a `spark.toml` can say. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where this Spark watches, such as `production`; part of the evidence's origin.
+    pub environment: Name,
+    /// The profile that pages, health and gate use unless told otherwise.
+    pub profile: Name,
+    /// The agents expected to probe every target that names none itself. Empty: those that say they do.
+    pub agents: Vec<Name>,
+    /// What is watched.
+    #[serde(rename = "target")]
+    pub targets: Vec<Target>,
+    /// Sets of objectives by name.
+    pub profiles: BTreeMap<Name, Profile>,
+    /// The probe agent's own settings.
+    pub probe: Probe,
+}
+
+/// What a profile asks of the last five minutes over its targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The 95th percentile of latency must be below this.
+    pub latency_p95: DurationUs,
+    /// The share of failed observations must be below this.
+    pub error_rate: RatioPpm,
+    /// The most overdue target must be less overdue than this.
+    pub staleness: DurationUs,
+    /// The targets it looks at. Empty: every target that is not demo.
+    #[serde(default)]
+    pub targets: Vec<Name>,
+}
+
+/// The probe agent's own settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// How long observations wait for others to share a frame with.
+    pub linger: DurationUs,
+    /// How many checks may run at once.
+    pub concurrency: usize,
+    /// How many bytes of frames the outbox keeps while the log is away.
+    pub outbox_bytes_max: u64,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { linger: DurationUs::from_ms(50), concurrency: 1_000, outbox_bytes_max: 256 * 1024 * 1024 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "the literals are valid names")]
+        let name = |text: &str| Name::new(text).expect("a valid literal");
+        let profile = |p95_ms, error_ppm, staleness_s| Profile {
+            latency_p95: DurationUs::from_ms(p95_ms),
+            error_rate: RatioPpm(error_ppm),
+            staleness: DurationUs::from_secs(staleness_s),
+            targets: Vec::new(),
+        };
+        Self {
+            environment: name("local"),
+            profile: name("dev"),
+            agents: Vec::new(),
+            targets: Vec::new(),
+            profiles: BTreeMap::from([
+                (name("dev"), profile(150, 50_000, 30)),
+                (name("prod"), profile(120, 20_000, 15)),
+            ]),
+            probe: Probe::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The canonical JSON that is recorded when this configuration comes into force.
+    ///
+    /// # Panics
+    /// Never: every key is a string and serialising to memory does not fail.
+    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
+    pub fn canonical_json(&self) -> String {
+        // By way of a Value, whose maps are sorted.
+        let value = serde_json::to_value(self).expect("string keys only");
+        value.to_string()
+    }
+
+    /// The configuration that [`Config::canonical_json`] wrote.
+    pub fn from_canonical_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// SHA-256 of the canonical JSON, in hex.
+    pub fn digest(&self) -> String {
+        crate::hex(&Sha256::digest(self.canonical_json().as_bytes()))
+    }
+
+    /// The target of that name.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.name.as_str() == name)
+    }
+
+    /// The targets a profile looks at: those it names, else every one that is not demo.
+    pub fn selection<'a>(&'a self, profile: &'a Profile) -> impl Iterator<Item = &'a Target> {
+        self.targets.iter().filter(|target| match profile.targets.as_slice() {
+            [] => !target.demo,
+            named => named.contains(&target.name),
+        })
+    }
+
+    /// The agents expected to probe `target`; empty when any that says it does will do.
+    pub fn agents_of<'a>(&'a self, target: &'a Target) -> &'a [Name] {
+        if target.agents.is_empty() { &self.agents } else { &target.agents }
+    }
+}

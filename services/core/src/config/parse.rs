@@ -1,0 +1,194 @@
+//! From TOML text to a configuration that keeps every rule; errors name line and column, what is wrong and what would do.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{CheckKind, Config, Target};
+use crate::units::DurationUs;
+
+const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
+const INTERVAL_MAX: DurationUs = DurationUs::from_secs(86_400);
+
+/// A configuration that can't be used: where and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    fn at(text: &str, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
+        let before = &text[..text.floor_char_boundary(span.map_or(0, |span| span.start))];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: message.into(),
+        }
+    }
+}
+
+/// A rule that is broken, and the key that breaks it.
+struct Broken {
+    path: Vec<Step>,
+    message: String,
+}
+
+enum Step {
+    Key(&'static str),
+    Named(String),
+    Index(usize),
+}
+
+impl Config {
+    /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|error: toml::de::Error| ConfigError::at(text, error.span(), error.message().trim()))?;
+        for (name, profile) in Self::default().profiles {
+            config.profiles.entry(name).or_insert(profile);
+        }
+        match config.first_broken_rule() {
+            None => Ok(config),
+            Some(broken) => Err(ConfigError::at(text, span_of(text, &broken.path), broken.message)),
+        }
+    }
+
+    fn first_broken_rule(&self) -> Option<Broken> {
+        let mut names = BTreeSet::new();
+        for (n, target) in self.targets.iter().enumerate() {
+            let at = |key| vec![Step::Key("target"), Step::Index(n), Step::Key(key)];
+            if !names.insert(&target.name) {
+                let message = format!("target {:?} is there twice: names must differ", target.name.as_str());
+                return Some(Broken { path: at("name"), message });
+            }
+            if let Some((key, message)) = target.broken_rule() {
+                return Some(Broken { path: at(key), message });
+            }
+        }
+        if !self.profiles.contains_key(&self.profile) {
+            let known: Vec<&str> = self.profiles.keys().map(|name| name.as_str()).collect();
+            let message = format!("no profile {:?}; there are: {}", self.profile.as_str(), known.join(", "));
+            return Some(Broken { path: vec![Step::Key("profile")], message });
+        }
+        for (name, profile) in &self.profiles {
+            let at = |key| vec![Step::Key("profiles"), Step::Named(name.to_string()), Step::Key(key)];
+            if let Some(unknown) = profile.targets.iter().find(|target| self.target(target).is_none()) {
+                let message = format!("no target {:?} is configured", unknown.as_str());
+                return Some(Broken { path: at("targets"), message });
+            }
+            if profile.latency_p95.0 == 0 {
+                return Some(Broken { path: at("latency_p95"), message: "must be more than 0s".to_owned() });
+            }
+        }
+        self.probe.broken_rule().map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })
+    }
+}
+
+impl super::Probe {
+    fn broken_rule(&self) -> Option<(&'static str, String)> {
+        if self.concurrency == 0 {
+            return Some(("concurrency", "must be at least 1".to_owned()));
+        }
+        if self.outbox_bytes_max < 1024 * 1024 {
+            return Some(("outbox_bytes_max", "must be at least 1048576 (1 MiB)".to_owned()));
+        }
+        if self.linger > DurationUs::from_secs(10) {
+            return Some(("linger", "must be at most 10s".to_owned()));
+        }
+        None
+    }
+}
+
+impl Target {
+    /// The first rule the target breaks by itself: the key and what is wrong with it.
+    fn broken_rule(&self) -> Option<(&'static str, String)> {
+        let Some(kind) = CheckKind::from_scheme(self.url.scheme()) else {
+            let known = CheckKind::SCHEMES.join(", ");
+            return Some(("url", format!("no check for scheme {:?}; there are: {known}", self.url.scheme())));
+        };
+        if self.url.host_str().is_none_or(str::is_empty) {
+            return Some(("url", "the URL names no host".to_owned()));
+        }
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            let message = "no credentials in the URL: it is recorded; send a header whose value is \"env:NAME\"";
+            return Some(("url", message.to_owned()));
+        }
+        if kind == CheckKind::Tcp && self.url.port().is_none() {
+            return Some(("url", "a tcp target needs a port, such as tcp://db.example:5432".to_owned()));
+        }
+        if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&self.interval) {
+            return Some(("interval", format!("must be from {INTERVAL_MIN} to {INTERVAL_MAX}")));
+        }
+        if self.timeout().0 == 0 || self.timeout() > self.interval {
+            return Some(("timeout", format!("must be more than 0s and at most the interval ({})", self.interval)));
+        }
+        if self.latency_max.is_some_and(|limit| limit.0 == 0 || limit > self.timeout()) {
+            return Some(("latency_max", format!("must be more than 0s and at most the timeout ({})", self.timeout())));
+        }
+        if self.expect_status.0.is_empty() {
+            return Some(("expect_status", "must name at least one status".to_owned()));
+        }
+        self.broken_http_rule(kind)
+    }
+
+    fn broken_http_rule(&self, kind: CheckKind) -> Option<(&'static str, String)> {
+        let is_token = |text: &str| {
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            !text.is_empty() && text.bytes().all(allowed)
+        };
+        if !is_token(&self.method) || self.method != self.method.to_ascii_uppercase() {
+            return Some(("method", format!("{:?} is not an HTTP method such as GET, HEAD or POST", self.method)));
+        }
+        for (name, value) in &self.headers {
+            if !is_token(name) {
+                return Some(("headers", format!("{name:?} is not an HTTP header name")));
+            }
+            if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
+                return Some(("headers", format!("the value of {name:?} has a control character")));
+            }
+        }
+        if kind == CheckKind::Tcp && (self.expect_body.is_some() || !self.headers.is_empty()) {
+            return Some(("url", "headers and expect_body are for http and https targets, not for tcp".to_owned()));
+        }
+        if kind != CheckKind::Https && (self.certificate_days_min.is_some() || self.ca_file.is_some()) {
+            return Some(("url", "certificate_days_min and ca_file are for https targets".to_owned()));
+        }
+        None
+    }
+}
+
+/// Where in `text` the value at `path` stands, or the closest thing to it that is there.
+fn span_of(text: &str, path: &[Step]) -> Option<Range<usize>> {
+    let table = DeTable::parse(text).ok()?;
+    let mut span = None;
+    let mut value: Option<&DeValue<'_>> = None;
+    for (depth, step) in path.iter().enumerate() {
+        let next = match (step, value) {
+            (Step::Key(key), None) if depth == 0 => table.get_ref().get(*key),
+            (Step::Key(key), Some(DeValue::Table(table))) => table.get(*key),
+            (Step::Named(key), Some(DeValue::Table(table))) => table.get(key.as_str()),
+            (Step::Index(n), Some(DeValue::Array(array))) => array.get(*n),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        span = Some(next.span());
+        value = Some(next.get_ref());
+    }
+    span
+}
