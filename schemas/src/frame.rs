@@ -161,10 +161,8 @@ impl FromStr for MsgId {
 
     fn from_str(text: &str) -> Result<Self, MsgIdError> {
         let (boot, seq) = text.split_once('-').ok_or(MsgIdError)?;
-        let id = Self {
-            boot: boot.parse().map_err(|_form| MsgIdError)?,
-            seq: seq.parse().map_err(|_form| MsgIdError)?,
-        };
+        let id =
+            Self { boot: boot.parse().map_err(|_form| MsgIdError)?, seq: seq.parse().map_err(|_form| MsgIdError)? };
         if id.to_string() == text { Ok(id) } else { Err(MsgIdError) }
     }
 }

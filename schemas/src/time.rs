@@ -41,11 +41,7 @@ impl fmt::Display for TimeNs {
 
 impl Serialize for TimeNs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(&self.0)
-        } else {
-            serializer.serialize_u64(self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(&self.0) } else { serializer.serialize_u64(self.0) }
     }
 }
 
@@ -65,10 +61,7 @@ impl<'de> Deserialize<'de> for TimeNs {
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<TimeNs, E> {
-                value
-                    .parse()
-                    .map(TimeNs)
-                    .map_err(|_not_a_number| E::invalid_value(de::Unexpected::Str(value), &self))
+                value.parse().map(TimeNs).map_err(|_not_a_number| E::invalid_value(de::Unexpected::Str(value), &self))
             }
         }
 

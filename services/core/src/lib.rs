@@ -3,10 +3,19 @@
 //! This crate knows no clock, no I/O, no runtime. Time is an argument. Closed buckets live behind a trait that the
 //! aggregator's store implements.
 
+pub mod boots;
+pub mod bucket;
 pub mod config;
+pub mod fold;
+pub mod gate;
+pub mod health;
+pub mod latency;
 pub mod merkle;
 pub mod schedule;
+pub mod series;
 pub mod units;
+pub mod view;
+pub mod window;
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {

@@ -84,7 +84,8 @@ impl FromStr for RatioPpm {
             if !all_digits(whole) || !all_digits(decimals) || decimals.len() > 4 {
                 return None;
             }
-            let ppm = whole.parse::<u64>().ok()?.checked_mul(10_000)? + format!("{decimals:0<4}").parse::<u64>().ok()?;
+            let ppm =
+                whole.parse::<u64>().ok()?.checked_mul(10_000)? + format!("{decimals:0<4}").parse::<u64>().ok()?;
             (ppm <= 1_000_000).then_some(ppm)
         };
         parse().map(Self).ok_or_else(|| RatioError(text.to_owned()))

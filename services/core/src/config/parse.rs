@@ -96,7 +96,9 @@ impl Config {
                 return Some(Broken { path: at("latency_p95"), message: "must be more than 0s".to_owned() });
             }
         }
-        self.probe.broken_rule().map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })
+        self.probe
+            .broken_rule()
+            .map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })
     }
 }
 

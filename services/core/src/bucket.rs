@@ -1,0 +1,155 @@
+//! Buckets: what was observed in one stretch of time, and where closed ones are kept.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use spark_schemas::TimeNs;
+
+use crate::latency::Latencies;
+use crate::window::Tier;
+
+/// A series' number, in the order in which the log first mentions them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId(pub u32);
+
+/// What happened in a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Observations that failed.
+    pub failed: u64,
+    /// Slots that the agent reported as missed.
+    pub missed: u64,
+    /// Every observation's latency; their number is the number of observations.
+    pub latencies: Latencies,
+}
+
+impl Tally {
+    /// Adds another stretch.
+    pub fn add(&mut self, other: &Self) {
+        self.failed += other.failed;
+        self.missed += other.missed;
+        self.latencies.add(&other.latencies);
+    }
+
+    /// Takes away a stretch that was added before.
+    pub fn subtract(&mut self, other: &Self) {
+        self.failed = self.failed.saturating_sub(other.failed);
+        self.missed = self.missed.saturating_sub(other.missed);
+        self.latencies.subtract(&other.latencies);
+    }
+
+    /// How many observations there are.
+    pub fn count(&self) -> u64 {
+        self.latencies.count()
+    }
+}
+
+/// One stretch of one series, as long as its tier's width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// When it starts.
+    pub start: TimeNs,
+    /// The log position of the last frame that changed it.
+    pub reflects: u64,
+    /// What happened in it.
+    pub tally: Tally,
+    /// The position it reflected when it was read from disk. A checkpoint that was cut short leaves buckets ahead of
+    /// its commit record: frames up to here are in them already, and are not added again.
+    pub(crate) settled: u64,
+}
+
+impl Bucket {
+    /// An empty bucket.
+    pub fn new(start: TimeNs) -> Self {
+        Self { start, reflects: 0, tally: Tally::default(), settled: 0 }
+    }
+
+    /// The bytes that are digested and stored: start, position, failed and missed as big-endian u64, then V2 latencies.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = [self.start.0, self.reflects, self.tally.failed, self.tally.missed];
+        let mut bytes: Vec<u8> = head.into_iter().flat_map(u64::to_be_bytes).collect();
+        bytes.extend(self.tally.latencies.to_v2());
+        bytes
+    }
+
+    /// Reads what [`Bucket::to_bytes`] wrote; `None` for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (start, rest) = bytes.split_first_chunk()?;
+        let (reflects, rest) = rest.split_first_chunk()?;
+        let (failed, rest) = rest.split_first_chunk()?;
+        let (missed, v2) = rest.split_first_chunk()?;
+        let reflects = u64::from_be_bytes(*reflects);
+        Some(Self {
+            start: TimeNs(u64::from_be_bytes(*start)),
+            reflects,
+            settled: reflects,
+            tally: Tally {
+                failed: u64::from_be_bytes(*failed),
+                missed: u64::from_be_bytes(*missed),
+                latencies: Latencies::from_v2(v2).ok()?,
+            },
+        })
+    }
+}
+
+/// Where closed buckets are kept. The fold reads its own writes.
+pub trait BucketStore {
+    /// The bucket that starts at `start`.
+    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Bucket>;
+
+    /// The buckets that start in `starts`, in order.
+    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<Bucket>;
+
+    /// Keeps `bucket`, in place of the one with the same start.
+    fn put(&mut self, series: SeriesId, tier: Tier, bucket: Bucket);
+
+    /// Drops the buckets that start before `start`.
+    fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs);
+}
+
+/// Buckets in memory: for replay without a store, and for tests.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBuckets {
+    buckets: BTreeMap<(SeriesId, Tier, TimeNs), Bucket>,
+}
+
+impl BucketStore for MemoryBuckets {
+    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Bucket> {
+        self.buckets.get(&(series, tier, start)).cloned()
+    }
+
+    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<Bucket> {
+        if starts.is_empty() {
+            return Vec::new();
+        }
+        let range = (series, tier, starts.start)..(series, tier, starts.end);
+        self.buckets.range(range).map(|(_, bucket)| bucket.clone()).collect()
+    }
+
+    fn put(&mut self, series: SeriesId, tier: Tier, bucket: Bucket) {
+        self.buckets.insert((series, tier, bucket.start), bucket);
+    }
+
+    fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs) {
+        let gone = (series, tier, TimeNs(0))..(series, tier, start);
+        let keys: Vec<_> = self.buckets.range(gone).map(|(key, _)| *key).collect();
+        keys.iter().for_each(|key| drop(self.buckets.remove(key)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_reads_back_as_it_was_written() {
+        let mut bucket = Bucket { reflects: 9, settled: 9, ..Bucket::new(TimeNs(10 * TimeNs::SECOND)) };
+        bucket.tally = Tally { failed: 1, missed: 3, ..Tally::default() };
+        [800, 1_200, 1_200, 95_000].into_iter().for_each(|us| bucket.tally.latencies.record(us, 1));
+        let bytes = bucket.to_bytes();
+        assert_eq!(Bucket::from_bytes(&bytes), Some(bucket));
+        for length in 0..bytes.len() {
+            assert_eq!(Bucket::from_bytes(&bytes[..length]), None, "cut to {length} bytes");
+        }
+    }
+}

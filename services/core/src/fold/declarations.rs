@@ -1,0 +1,119 @@
+//! What was declared and decided: configuration in force, maintenance, deployments, decisions, portfolio, strategies.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use spark_schemas::event::{
+    Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance,
+    MaintenanceAction, Portfolio, ReportIssued, Strategy,
+};
+use spark_schemas::{Event, Name, TimeNs};
+
+use crate::config::Config;
+
+/// How many of each kind of recent event are remembered; older ones are in the log.
+const RECENT: usize = 100;
+
+/// A configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Since when.
+    pub since: TimeNs,
+    /// SHA-256 of its canonical JSON, in hex.
+    pub digest: String,
+    /// The configuration.
+    pub config: Config,
+}
+
+/// Declarations and decisions as of a log position.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Declarations {
+    /// The configuration in force; `None` before the first.
+    pub policy: Option<Policy>,
+    /// The latest refusal of a configuration since the one in force was applied.
+    pub config_rejected: Option<ConfigRejected>,
+    /// Maintenances that were declared and not called off, by id.
+    pub maintenances: BTreeMap<Name, Maintenance>,
+    /// Recent deployments, newest last.
+    pub deployments: VecDeque<Deployment>,
+    /// Recent gate decisions, newest last.
+    pub gate_decisions: VecDeque<GateDecided>,
+    /// Recent canary runs, newest last.
+    pub canaries: VecDeque<CanaryRan>,
+    /// Recent changes of alerts, newest last.
+    pub alerts: VecDeque<Alert>,
+    /// Recent daily reports, newest last.
+    pub reports: VecDeque<ReportIssued>,
+    /// Recent repairs of the log, newest last.
+    pub repairs: VecDeque<LogRepaired>,
+    /// The latest state of each account.
+    pub portfolios: BTreeMap<Name, Portfolio>,
+    /// The latest state of each strategy.
+    pub strategies: BTreeMap<Name, Strategy>,
+    /// Parts of a long configuration that wait for their other parts.
+    partial_config: BTreeMap<String, BTreeMap<u32, String>>,
+}
+
+fn remember<T>(recent: &mut VecDeque<T>, event: T, same: impl Fn(&T, &T) -> bool) {
+    if recent.iter().any(|known| same(known, &event)) {
+        return; // An event a service derived has an id computed from its content: a repeat says nothing new.
+    }
+    recent.push_back(event);
+    if recent.len() > RECENT {
+        recent.pop_front();
+    }
+}
+
+impl Declarations {
+    pub(super) fn apply(&mut self, event: Event) {
+        match event {
+            Event::ConfigRejected(rejected) => self.config_rejected = Some(rejected),
+            Event::Maintenance(maintenance) => match maintenance.action {
+                MaintenanceAction::Add => drop(self.maintenances.insert(maintenance.id.clone(), maintenance)),
+                MaintenanceAction::Cancel => drop(self.maintenances.remove(&maintenance.id)),
+            },
+            Event::Deployment(deployment) => remember(&mut self.deployments, deployment, PartialEq::eq),
+            Event::GateDecided(gate) => remember(&mut self.gate_decisions, gate, |a, b| a.id == b.id),
+            Event::CanaryRan(canary) => remember(&mut self.canaries, canary, |a, b| a.id == b.id),
+            Event::Alert(alert) => remember(&mut self.alerts, alert, |a, b| a.id == b.id),
+            Event::ReportIssued(report) => remember(&mut self.reports, report, PartialEq::eq),
+            Event::LogRepaired(repair) => remember(&mut self.repairs, repair, PartialEq::eq),
+            Event::Portfolio(portfolio) => {
+                keep_newest(&mut self.portfolios, portfolio.account.clone(), portfolio, |kept| kept.at_ns);
+            }
+            Event::Strategy(strategy) => {
+                keep_newest(&mut self.strategies, strategy.name.clone(), strategy, |kept| kept.at_ns);
+            }
+            // Kept in the log for people; no figure depends on them.
+            _ => {}
+        }
+    }
+
+    /// Takes a part of a configuration; says whether a configuration came into force by it.
+    pub(super) fn apply_config(&mut self, event: ConfigApplied) -> bool {
+        let ConfigApplied { at_ns, digest, part, parts, body } = event;
+        let digest = digest.to_string();
+        let received = self.partial_config.entry(digest.clone()).or_default();
+        received.insert(part, body);
+        if received.len() < parts as usize {
+            return false;
+        }
+        let body: String = self.partial_config.remove(&digest).unwrap_or_default().into_values().collect();
+        self.partial_config.clear();
+        // A body that is not what its digest says, or that this build can't read, changes nothing.
+        if crate::hex(&Sha256::digest(body.as_bytes())) != digest {
+            return false;
+        }
+        let Ok(config) = Config::from_canonical_json(&body) else { return false };
+        self.policy = Some(Policy { since: at_ns, digest, config });
+        self.config_rejected = None;
+        true
+    }
+}
+
+fn keep_newest<T>(kept: &mut BTreeMap<Name, T>, key: Name, event: T, at: impl Fn(&T) -> TimeNs) {
+    if kept.get(&key).is_none_or(|known| at(known) <= at(&event)) {
+        kept.insert(key, event);
+    }
+}

@@ -1,0 +1,111 @@
+//! What each event does to the state.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use spark_schemas::event::{TargetSchedule, Targets};
+use spark_schemas::{Class, Event, Name, TimeNs};
+
+use super::State;
+use crate::bucket::BucketStore;
+use crate::schedule::Schedule;
+use crate::series::Cause;
+
+/// A target list of several parts, of which some have come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct PartialTargets {
+    from: TimeNs,
+    seen: BTreeSet<u32>,
+    names: BTreeSet<Name>,
+}
+
+impl State {
+    /// Folds a frame's events; says how many observations there were.
+    pub(super) fn apply_events(
+        &mut self,
+        (agent, class): &(Name, Class),
+        events: Vec<Event>,
+        cause: Cause,
+        store: &mut dyn BucketStore,
+    ) -> u64 {
+        let mut observations = 0;
+        for event in events {
+            match event {
+                Event::Observed(observed) => {
+                    observations += 1;
+                    self.touch(&observed.target, agent, cause, store).observe(&observed, cause, store);
+                }
+                Event::Missed(missed) => {
+                    self.head.totals.missed = self.head.totals.missed.saturating_add(missed.slots);
+                    self.touch(&missed.target, agent, cause, store).miss(&missed, cause, store);
+                }
+                Event::Targets(targets) => self.apply_targets(agent, targets, cause, store),
+                Event::Heartbeat(heartbeat) => {
+                    self.head.heartbeats.entry(agent.clone()).or_default().insert(*class, heartbeat);
+                }
+                Event::Rejected(rejected) => {
+                    self.head.unreported.remove(&rejected.seq);
+                }
+                Event::ConfigApplied(config) => {
+                    if self.head.declarations.apply_config(config) {
+                        self.expect_configured_agents(cause, store);
+                    }
+                }
+                Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
+                other => self.head.declarations.apply(other),
+            }
+        }
+        observations
+    }
+
+    fn touch(
+        &mut self,
+        target: &Name,
+        agent: &Name,
+        cause: Cause,
+        store: &dyn BucketStore,
+    ) -> &mut crate::series::Series {
+        let live = self.live;
+        let series = self.series_mut(target, agent);
+        if live {
+            series.materialize(cause.fold_time, store);
+        }
+        series
+    }
+
+    /// An agent says what it probes: schedules begin, and those it no longer mentions end once its whole list is here.
+    fn apply_targets(&mut self, agent: &Name, targets: Targets, cause: Cause, store: &dyn BucketStore) {
+        let from = targets.from_ns.min(cause.fold_time);
+        for TargetSchedule { target, interval_us, offset_us } in &targets.targets {
+            let schedule = Schedule { interval_us: *interval_us, offset_us: *offset_us };
+            self.touch(target, agent, cause, store).head.expectation.begin(schedule, from);
+        }
+        let partial = self.head.partial_targets.entry(agent.clone()).or_default();
+        if partial.from != targets.from_ns {
+            *partial = PartialTargets { from: targets.from_ns, ..PartialTargets::default() };
+        }
+        partial.seen.insert(targets.part);
+        partial.names.extend(targets.targets.into_iter().map(|schedule| schedule.target));
+        if partial.seen.len() < targets.parts as usize {
+            return;
+        }
+        let names = std::mem::take(&mut partial.names);
+        self.head.partial_targets.remove(agent);
+        let dropped =
+            self.series.iter_mut().filter(|one| one.head.agent == *agent && !names.contains(&one.head.target));
+        dropped.for_each(|series| series.head.expectation.end(from));
+    }
+
+    /// Agents that the configuration names are expected from now on, even if they never say a word.
+    fn expect_configured_agents(&mut self, cause: Cause, store: &dyn BucketStore) {
+        let Some(policy) = self.head.declarations.policy.clone() else { return };
+        for target in &policy.config.targets {
+            for agent in policy.config.agents_of(target) {
+                let series = self.touch(&target.name, agent, cause, store);
+                if series.head.expectation.current().is_none() {
+                    series.head.expectation.begin(target.schedule(), cause.fold_time);
+                }
+            }
+        }
+    }
+}

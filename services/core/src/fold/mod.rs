@@ -1,0 +1,257 @@
+//! The fold: `state = fold(state, recorded frame)`. Everything shown comes from here, and nothing else changes it.
+
+mod declarations;
+mod events;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use spark_schemas::{Boot, Class, EventSubject, Frame, Leaf, MsgId, Name, TimeNs};
+
+use crate::boots::{BootMarks, Mark};
+use crate::bucket::{BucketStore, SeriesId};
+use crate::merkle::Hash;
+use crate::series::{Cause, Series};
+
+pub use declarations::{Declarations, Policy};
+
+/// The version of the fold's arithmetic; recorded with every decision, so that old evidence stays verifiable.
+pub const SEMANTICS: u32 = 1;
+
+/// An event may be this much ahead of the instant the log received it; beyond, the agent's clock can't be right.
+pub const AHEAD_MAX_NS: u64 = 5 * 60 * TimeNs::SECOND;
+
+/// Everything that is known at a log position, but for closed buckets, which are in the store.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    head: StateHead,
+    series: Vec<Series>,
+    ids: HashMap<Name, BTreeMap<Name, SeriesId>>,
+    live: bool,
+}
+
+/// The state without its series; what the store keeps in its commit record.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct StateHead {
+    /// The last sequence number that was folded; 0 before the first.
+    pub position: u64,
+    /// The greatest `received_ns` so far: the fold's time.
+    pub fold_time: TimeNs,
+    /// Counts over the whole log.
+    pub totals: Totals,
+    /// What was seen of each agent's runs.
+    agents: BTreeMap<Name, BTreeMap<Class, BTreeMap<Boot, BootMarks>>>,
+    /// The latest heartbeat of each agent.
+    pub heartbeats: BTreeMap<Name, BTreeMap<Class, spark_schemas::event::Heartbeat>>,
+    /// Rejected frames whose `rejected` event is not in the log yet: sequence number, subject and reason.
+    pub unreported: BTreeMap<u64, RejectedFrame>,
+    /// What was declared and decided.
+    pub declarations: Declarations,
+    /// Parts of long target lists that wait for their other parts, by agent.
+    partial_targets: BTreeMap<Name, events::PartialTargets>,
+}
+
+/// Counts over the whole log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Frames counted.
+    pub frames: u64,
+    /// Observations counted.
+    pub observations: u64,
+    /// Missed slots reported.
+    pub missed: u64,
+    /// Frames that had been counted before.
+    pub duplicates: u64,
+    /// Frames rejected.
+    pub rejected: u64,
+    /// Sequence numbers that the stream lost, as its gap leaves say.
+    pub lost: u64,
+    /// Events of kinds that this build does not know.
+    pub unknown_kinds: u64,
+}
+
+/// A frame that no figure counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedFrame {
+    /// Its subject.
+    pub subject: String,
+    /// What was wrong.
+    pub reason: String,
+}
+
+/// What one leaf did to the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// Its events were counted.
+    Counted {
+        /// How many observations it had.
+        observations: u64,
+    },
+    /// The frame had been counted before.
+    Duplicate,
+    /// No figure counts it; the reason is in [`StateHead::unreported`].
+    Rejected,
+    /// It named messages that the stream lost.
+    Gap,
+    /// It was folded before.
+    Old,
+}
+
+/// One run of one agent, as the log saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentRun<'a> {
+    /// The agent.
+    pub agent: &'a Name,
+    /// The class it published.
+    pub class: Class,
+    /// The run.
+    pub boot: Boot,
+    /// What was seen of it.
+    pub marks: &'a BootMarks,
+}
+
+impl State {
+    /// A state as the store kept it.
+    pub fn load(head: StateHead, series: Vec<Series>) -> Self {
+        let mut ids: HashMap<Name, BTreeMap<Name, SeriesId>> = HashMap::new();
+        for one in &series {
+            ids.entry(one.head.target.clone()).or_default().insert(one.head.agent.clone(), one.id);
+        }
+        Self { head, series, ids, live: false }
+    }
+
+    /// Everything but the series.
+    pub fn head(&self) -> &StateHead {
+        &self.head
+    }
+
+    /// Every series, in the order in which the log first mentions them.
+    pub fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// The series of one target, by agent.
+    pub fn series_of<'a>(&'a self, target: &str) -> impl Iterator<Item = &'a Series> {
+        let ids = self.ids.get(target).into_iter().flat_map(BTreeMap::values);
+        ids.filter_map(|id| self.series.get(id.0 as usize))
+    }
+
+    /// Every run of every agent.
+    pub fn agent_runs(&self) -> impl Iterator<Item = AgentRun<'_>> {
+        self.head.agents.iter().flat_map(|(agent, classes)| {
+            classes.iter().flat_map(move |(class, boots)| {
+                boots.iter().map(move |(boot, marks)| AgentRun { agent, class: *class, boot: *boot, marks })
+            })
+        })
+    }
+
+    /// Makes the rolling sums and keeps them up from here on: after the replay, before serving.
+    pub fn go_live(&mut self, store: &dyn BucketStore) {
+        self.live = true;
+        let fold_time = self.head.fold_time;
+        self.series.iter_mut().for_each(|series| series.materialize(fold_time, store));
+    }
+
+    /// Folds one leaf.
+    pub fn apply(&mut self, leaf: &Leaf<'_>, store: &mut dyn BucketStore) -> Applied {
+        if leaf.seq <= self.head.position {
+            return Applied::Old;
+        }
+        self.head.fold_time = self.head.fold_time.max(TimeNs(leaf.received_ns));
+        if let Some(last) = leaf.gap_last_seq() {
+            self.head.totals.lost += last - leaf.seq + 1;
+            self.head.position = last;
+            return Applied::Gap;
+        }
+        self.head.position = leaf.seq;
+        match self.accept(leaf) {
+            Ok(Some((class, frame))) => {
+                let cause = Cause { seq: leaf.seq, fold_time: self.head.fold_time };
+                let run = (frame.agent, class);
+                let observations = self.apply_events(&run, frame.events, cause, store);
+                self.head.totals.frames += 1;
+                self.head.totals.observations += observations;
+                self.marks(run.0, class, frame.boot).observations += observations;
+                Applied::Counted { observations }
+            }
+            Ok(None) => {
+                self.head.totals.duplicates += 1;
+                Applied::Duplicate
+            }
+            Err(reason) => {
+                self.head.totals.rejected += 1;
+                let subject = leaf.subject.to_owned();
+                self.head.unreported.insert(leaf.seq, RejectedFrame { subject, reason });
+                Applied::Rejected
+            }
+        }
+    }
+
+    fn marks(&mut self, agent: Name, class: Class, boot: Boot) -> &mut BootMarks {
+        self.head.agents.entry(agent).or_default().entry(class).or_default().entry(boot).or_default()
+    }
+
+    /// The frame if it is to be counted, `None` if it was counted before, else why it is rejected.
+    fn accept(&mut self, leaf: &Leaf<'_>) -> Result<Option<(Class, Frame)>, String> {
+        let subject: EventSubject = leaf.subject.parse().map_err(|error| format!("subject: {error}"))?;
+        let decoded = Frame::decode(leaf.payload, &subject).map_err(|error| error.to_string());
+        let identity = match &decoded {
+            Ok(frame) => Some(frame.msg_id()),
+            // A frame that can't be read still takes its number, so that it leaves no hole behind.
+            Err(_) => leaf.msg_id.parse().ok(),
+        };
+        let EventSubject { agent, class, .. } = subject;
+        let Some(MsgId { boot, seq }) = identity else { return decoded.map(|frame| Some((class, frame))) };
+        match self.marks(agent, class, boot).mark(seq) {
+            Mark::Fresh => {}
+            Mark::Duplicate => return Ok(None),
+            Mark::TooManyHoles => return Err(format!("frame {seq} leaves too many holes in its boot's numbers")),
+        }
+        let frame = decoded?;
+        match latest_slot(&frame) {
+            Some(slot) if slot.0 > leaf.received_ns.saturating_add(AHEAD_MAX_NS) => {
+                Err(format!("a slot at {slot} ns is more than 5 min ahead of the log's time {} ns", leaf.received_ns))
+            }
+            _ => Ok(Some((class, frame))),
+        }
+    }
+
+    fn series_mut(&mut self, target: &Name, agent: &Name) -> &mut Series {
+        let known = self.ids.get(target).and_then(|agents| agents.get(agent)).copied();
+        let id = known.unwrap_or_else(|| {
+            let id = SeriesId(self.series.len() as u32);
+            self.series.push(Series::new(id, target.clone(), agent.clone()));
+            self.ids.entry(target.clone()).or_default().insert(agent.clone(), id);
+            id
+        });
+        &mut self.series[id.0 as usize]
+    }
+
+    /// SHA-256 over everything the state holds at its position; computed again only for what changed.
+    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
+    pub fn digest(&mut self, store: &dyn BucketStore) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(serde_json::to_vec(&self.head).expect("string keys only, in memory"));
+        let mut by_name: Vec<usize> = (0..self.series.len()).collect();
+        by_name.sort_by(|a, b| {
+            let key = |n: &usize| (&self.series[*n].head.target, &self.series[*n].head.agent);
+            key(a).cmp(&key(b))
+        });
+        for n in by_name {
+            hasher.update(self.series[n].digest(store));
+        }
+        hasher.finalize().into()
+    }
+}
+
+/// The latest slot that the frame speaks of.
+fn latest_slot(frame: &Frame) -> Option<TimeNs> {
+    use spark_schemas::Event;
+    let slots = frame.events.iter().filter_map(|event| match event {
+        Event::Observed(observed) => Some(observed.slot_ns),
+        Event::Missed(missed) => missed.last_slot_ns(),
+        _ => None,
+    });
+    slots.max()
+}

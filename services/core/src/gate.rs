@@ -1,0 +1,180 @@
+//! The deploy gate: six checks, a verdict, and never a pass on missing data.
+
+use sha2::{Digest as _, Sha256};
+use spark_schemas::derived::TargetState;
+use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
+
+use crate::config::Role;
+use crate::fold::SEMANTICS;
+use crate::health::{Health, Status};
+use crate::units::decimal;
+use crate::view::{SLO_WINDOW, Slo, TargetView, View};
+
+/// What a decision is made with besides the view.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// The log positions that were folded.
+    pub positions: Vec<StreamPosition>,
+    /// SHA-256 of the state, in hex.
+    pub state_digest: String,
+    /// The build that decides.
+    pub build: String,
+    /// Who asks.
+    pub by: String,
+}
+
+/// The six checks.
+pub fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResult> {
+    let profile = &slo.profile;
+    let samples = slo.figures.tally.count();
+    let below = |id: &str, observed: Option<u64>, limit: u64, places: u32, unit: &str, what: &str| {
+        let (verdict, reason) = match observed {
+            None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
+            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit")),
+            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit")),
+        };
+        CheckResult {
+            id: id.into(),
+            verdict,
+            observed: observed.map(|figure| decimal(figure, places).into()),
+            threshold: Some(decimal(limit, places).into()),
+            unit: unit.into(),
+            samples,
+            reason,
+            waived: false,
+        }
+    };
+    vec![
+        up_check("ui.up", view, Role::Ui, "user interface"),
+        up_check("executor.up", view, Role::Executor, "executor"),
+        status_check(health, samples),
+        below(
+            "healthz.slo.latencyP95",
+            slo.figures.latency_p95_us(),
+            profile.latency_p95.0,
+            3,
+            "ms",
+            "p95 latency over the last 5 minutes",
+        ),
+        below(
+            "healthz.slo.errorRate",
+            slo.figures.error_rate_ppm(),
+            profile.error_rate.0,
+            4,
+            "%",
+            "the error rate over the last 5 minutes",
+        ),
+        below(
+            "healthz.slo.staleness",
+            slo.staleness_us.map(|us| us / 1_000),
+            profile.staleness.0 / 1_000,
+            3,
+            "s",
+            "the staleness of the most overdue target",
+        ),
+    ]
+}
+
+fn why_no_data(slo: &Slo<'_>) -> String {
+    if slo.targets.is_empty() {
+        return "the profile selects no target".to_owned();
+    }
+    match slo.targets.iter().find(|target| target.latest.is_none()) {
+        Some(target) => format!("target {} was never observed", target.name),
+        None => "no observation in the window".to_owned(),
+    }
+}
+
+fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
+    let targets = view.with_role(role);
+    let in_state = |state| targets.iter().filter(move |target| target.state == state);
+    let name_them = |targets: &mut dyn Iterator<Item = &TargetView<'_>>| {
+        let named: Vec<String> = targets.map(|target| format!("{} ({})", target.name, target.reason)).collect();
+        named.join(", ")
+    };
+    let (verdict, observed, reason) = if targets.is_empty() {
+        (CheckVerdict::NoData, None, format!("no target has the role of {what}"))
+    } else if in_state(TargetState::Down).next().is_some() {
+        let down = name_them(&mut in_state(TargetState::Down));
+        (CheckVerdict::Fail, Some("down"), format!("down: {down}"))
+    } else if in_state(TargetState::Unknown).next().is_some() {
+        let unknown = name_them(&mut in_state(TargetState::Unknown));
+        (CheckVerdict::NoData, Some("unknown"), format!("unknown: {unknown}"))
+    } else {
+        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up"))
+    };
+    let samples = view.window_over(&targets, SLO_WINDOW).map_or(0, |figures| figures.tally.count());
+    CheckResult {
+        id: id.into(),
+        verdict,
+        observed: observed.map(Into::into),
+        threshold: Some("up".into()),
+        unit: "".into(),
+        samples,
+        reason,
+        waived: false,
+    }
+}
+
+fn status_check(health: &Health, samples: u64) -> CheckResult {
+    let verdict = match health.status {
+        Status::Up => CheckVerdict::Pass,
+        Status::Degraded if health.no_data => CheckVerdict::NoData,
+        Status::Degraded | Status::Down => CheckVerdict::Fail,
+    };
+    let reason =
+        if health.reasons.is_empty() { "every part of Spark works".to_owned() } else { health.reasons.join("; ") };
+    CheckResult {
+        id: "healthz.status".into(),
+        verdict,
+        observed: Some(health.status.as_str().into()),
+        threshold: Some(Status::Up.as_str().into()),
+        unit: "".into(),
+        samples,
+        reason,
+        waived: false,
+    }
+}
+
+/// The verdict over all checks: any failure fails; else anything unwaived without data is `no_data`; no checks at all too.
+pub fn verdict(checks: &[CheckResult]) -> Verdict {
+    let any = |verdict| {
+        checks.iter().any(|check| check.verdict == verdict && !(check.waived && verdict == CheckVerdict::NoData))
+    };
+    if any(CheckVerdict::Fail) {
+        Verdict::Fail
+    } else if checks.is_empty() || any(CheckVerdict::NoData) {
+        Verdict::NoData
+    } else if any(CheckVerdict::Warn) {
+        Verdict::Warn
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// A decision, with an identity computed from its content.
+///
+/// # Panics
+/// Never: the decision has string keys only.
+#[expect(clippy::expect_used, reason = "string keys only, in memory")]
+pub fn decide(view: &View<'_>, slo: &Slo<'_>, health: &Health, circumstances: Circumstances) -> GateDecided {
+    let Circumstances { positions, state_digest, build, by } = circumstances;
+    let checks = checks(view, slo, health);
+    let policy = view.state.head().declarations.policy.as_ref();
+    let mut decided = GateDecided {
+        id: "".into(),
+        at_ns: view.at,
+        verdict: verdict(&checks),
+        profile: slo.profile_name.clone(),
+        checks,
+        positions,
+        policy_digest: policy.map(|policy| policy.digest.as_str()).unwrap_or_default().into(),
+        state_digest: state_digest.into(),
+        semantics: SEMANTICS,
+        build,
+        by,
+    };
+    let content = serde_json::to_vec(&decided).expect("string keys only, in memory");
+    decided.id = crate::hex(&Sha256::digest(content)[..16]).into();
+    decided
+}

@@ -1,0 +1,206 @@
+//! Latency distributions: HdrHistogram's classes with two significant digits, kept sparse.
+//!
+//! A dense HdrHistogram of this range takes 20 KB; a target's latencies fall into some hundred classes at most. So a
+//! distribution is kept as a sorted list of class and count, and stored in HdrHistogram's own V2 encoding, which any
+//! HdrHistogram library reads. The class arithmetic is tested against the hdrhistogram crate.
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+
+/// Slower observations count as this slow.
+pub const LATENCY_US_MAX: u64 = 60_000_000;
+const SIGNIFICANT_DIGITS: u8 = 2;
+/// log2 of HdrHistogram's sub-bucket count for two significant digits: 256 ≥ 2 × 10².
+const SUB_BUCKET_BITS: u32 = 8;
+const HALF_COUNT: u64 = 1 << (SUB_BUCKET_BITS - 1);
+
+/// The number of an HdrHistogram class: values in it are equal to two significant digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Class(u16);
+
+impl Class {
+    const fn of(latency_us: u64) -> Self {
+        let value = if latency_us > LATENCY_US_MAX { LATENCY_US_MAX } else { latency_us };
+        let shift = u64::BITS - (value | (2 * HALF_COUNT - 1)).leading_zeros() - SUB_BUCKET_BITS;
+        // The highest class is 2559, well within u16.
+        Self((((shift as u64 + 1) * HALF_COUNT) + (value >> shift) - HALF_COUNT) as u16)
+    }
+
+    const fn lowest_us(self) -> u64 {
+        let (row, column) = (self.0 as u64 / HALF_COUNT, self.0 as u64 % HALF_COUNT);
+        if row == 0 { column } else { (column + HALF_COUNT) << (row - 1) }
+    }
+
+    const fn highest_us(self) -> u64 {
+        let row = self.0 as u64 / HALF_COUNT;
+        self.lowest_us() + (1 << row.saturating_sub(1)) - 1
+    }
+}
+
+/// How many observations fell into each class of latency.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Latencies {
+    /// Sorted by class, no zero counts.
+    classes: Vec<(Class, u32)>,
+}
+
+/// The bytes are no V2 histogram of this range and precision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a V2 histogram as Spark writes it")]
+pub struct LatenciesError;
+
+impl Latencies {
+    /// Adds `count` observations of `latency_us`.
+    pub fn record(&mut self, latency_us: u64, count: u32) {
+        self.add_class(Class::of(latency_us), count);
+    }
+
+    /// Adds every observation of `other`.
+    pub fn add(&mut self, other: &Self) {
+        if self.classes.is_empty() {
+            self.classes.clone_from(&other.classes);
+            return;
+        }
+        other.classes.iter().for_each(|(class, count)| self.add_class(*class, *count));
+    }
+
+    /// Takes every observation of `other` away again; it must have been added before.
+    pub fn subtract(&mut self, other: &Self) {
+        for (class, count) in &other.classes {
+            match self.classes.binary_search_by_key(class, |entry| entry.0) {
+                Ok(at) if self.classes[at].1 > *count => self.classes[at].1 -= count,
+                Ok(at) => {
+                    debug_assert_eq!(self.classes[at].1, *count, "more taken away than was added");
+                    self.classes.remove(at);
+                }
+                Err(_) => debug_assert!(false, "taken away what was not added"),
+            }
+        }
+    }
+
+    fn add_class(&mut self, class: Class, count: u32) {
+        match self.classes.binary_search_by_key(&class, |entry| entry.0) {
+            Ok(at) => self.classes[at].1 = self.classes[at].1.saturating_add(count),
+            Err(at) => self.classes.insert(at, (class, count)),
+        }
+    }
+
+    /// How many observations there are.
+    pub fn count(&self) -> u64 {
+        self.classes.iter().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// The latency that `ppm` millionths of the observations do not exceed: the highest value of its class, as
+    /// HdrHistogram reports it. `None` without observations.
+    pub fn quantile_us(&self, ppm: u64) -> Option<u64> {
+        let total = u128::from(self.count());
+        let rank = (total * u128::from(ppm)).div_ceil(1_000_000).max(1);
+        let mut seen = 0_u128;
+        self.classes.iter().find_map(|(class, count)| {
+            seen += u128::from(*count);
+            (seen >= rank).then(|| class.highest_us())
+        })
+    }
+
+    /// The highest value of the slowest class seen.
+    pub fn max_us(&self) -> Option<u64> {
+        self.classes.last().map(|(class, _)| class.highest_us())
+    }
+
+    /// Each class seen: its lowest and highest latency and its count.
+    pub fn classes(&self) -> impl Iterator<Item = (u64, u64, u32)> {
+        self.classes.iter().map(|(class, count)| (class.lowest_us(), class.highest_us(), *count))
+    }
+
+    /// HdrHistogram's V2 encoding.
+    ///
+    /// # Panics
+    /// Never: the bounds are constants and every class lies within them.
+    #[expect(clippy::expect_used, reason = "constant bounds, writing to memory")]
+    pub fn to_v2(&self) -> Vec<u8> {
+        let mut histogram = dense();
+        for (class, count) in &self.classes {
+            histogram.record_n(class.lowest_us(), u64::from(*count)).expect("within bounds");
+        }
+        let mut bytes = Vec::with_capacity(320);
+        V2Serializer::new().serialize(&histogram, &mut bytes).expect("writing to memory");
+        bytes
+    }
+
+    /// Reads HdrHistogram's V2 encoding.
+    pub fn from_v2(bytes: &[u8]) -> Result<Self, LatenciesError> {
+        let mut rest = bytes;
+        let histogram: Histogram<u64> =
+            Deserializer::new().deserialize(&mut rest).map_err(|_any_shape| LatenciesError)?;
+        if !rest.is_empty() || histogram.sigfig() != SIGNIFICANT_DIGITS || histogram.high() != LATENCY_US_MAX {
+            return Err(LatenciesError);
+        }
+        let classes = histogram.iter_recorded().map(|step| {
+            let count = u32::try_from(step.count_at_value()).map_err(|_too_many| LatenciesError)?;
+            Ok((Class::of(step.value_iterated_to()), count))
+        });
+        Ok(Self { classes: classes.collect::<Result<_, _>>()? })
+    }
+}
+
+#[expect(clippy::expect_used, reason = "constant bounds")]
+fn dense() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS).expect("constant bounds")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_the_hdrhistogram_crate() {
+        let reference = dense();
+        let every_power = (0..26).flat_map(|bit| (0..300).map(move |n| (1_u64 << bit) + n * (1 << bit) / 256));
+        for value in (0..70_000).chain(every_power).filter(|value| *value <= LATENCY_US_MAX) {
+            let class = Class::of(value);
+            assert_eq!(class.lowest_us(), reference.lowest_equivalent(value), "lowest of {value}");
+            assert_eq!(class.highest_us(), reference.highest_equivalent(value), "highest of {value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_those_of_the_hdrhistogram_crate(
+            values in prop::collection::vec(0_u64..80_000_000, 1..200),
+            ppm in prop::sample::select(vec![0_u64, 1, 500_000, 900_000, 950_000, 990_000, 999_999, 1_000_000]),
+        ) {
+            let mut ours = Latencies::default();
+            let mut reference = dense();
+            for value in &values {
+                ours.record(*value, 1);
+                reference.record((*value).min(LATENCY_US_MAX)).unwrap();
+            }
+            prop_assert_eq!(ours.quantile_us(ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)));
+            prop_assert_eq!(Latencies::from_v2(&ours.to_v2()), Ok(ours));
+        }
+
+        #[test]
+        fn what_was_added_can_be_taken_away(
+            first in prop::collection::vec(0_u64..1_000_000, 0..50),
+            second in prop::collection::vec(0_u64..1_000_000, 0..50),
+        ) {
+            let of = |values: &[u64]| {
+                let mut latencies = Latencies::default();
+                values.iter().for_each(|value| latencies.record(*value, 1));
+                latencies
+            };
+            let mut both = of(&first);
+            both.add(&of(&second));
+            prop_assert_eq!(both.count(), (first.len() + second.len()) as u64);
+            both.subtract(&of(&second));
+            prop_assert_eq!(both, of(&first));
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_a_histogram(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _either = Latencies::from_v2(&bytes);
+        }
+    }
+}
