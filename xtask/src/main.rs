@@ -1,1 +1,107 @@
-fn main() {}
+//! Spark's one command surface: what README, CI and a developer run is a subcommand here.
+//!
+//! This file is the table of contents. It decides what a command consists of, and in which order; how each step works
+//! is in the module named after it.
+#![allow(clippy::print_stdout, reason = "a command's output")]
+
+mod checks;
+mod harness;
+mod layering;
+mod process;
+mod progress;
+mod suite;
+mod tally;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::progress::Progress;
+use crate::tools::Tools;
+
+/// Check, test and measure Spark.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run everything that must hold before a change lands: tools, format, lints, layering, build, all tests
+    Test,
+    /// Check format, lints, layering and dependencies, without running a test
+    Lint {
+        /// Leave out the known weaknesses of dependencies, whose database comes from the network
+        #[arg(long)]
+        no_advisories: bool,
+    },
+    /// Measure throughput, latency and footprint
+    Bench {
+        /// Passed on to the benchmark (see `cargo xtask bench -- --help`)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run Spark for long under load and faults
+    Soak {
+        /// Passed on to the soak test (see `cargo xtask soak -- --help`)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Start the whole compose stack in a private container engine and check it (as root)
+    ComposeTest,
+    /// Get the tools that tests need and print their paths: eval "$(cargo xtask tools)"
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let task = Cli::parse().task;
+    run(task).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        for cause in error.chain().skip(1) {
+            eprintln!("  because {cause}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let progress = Progress::start();
+    match task {
+        Task::Test => return test(&progress),
+        Task::Lint { no_advisories } => lint(&progress, no_advisories)?,
+        Task::Bench { args } => harness::bench(&progress, &args)?,
+        Task::Soak { args } => harness::soak(&progress, &args)?,
+        Task::ComposeTest => harness::compose_test(&progress)?,
+        Task::Tools => print!("{}", Tools::get(&progress)?.shell_exports()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The closing line, `N passed, N failed`, is the last thing printed whenever tests were run.
+fn test(progress: &Progress) -> Result<ExitCode> {
+    let tools = Tools::get(progress)?;
+    check_code(progress)?;
+    harness::build_spark(progress)?;
+    let tally = suite::run(progress, &tools)?;
+    progress.done();
+    println!("{tally}");
+    Ok(tally.exit_code())
+}
+
+fn lint(progress: &Progress, no_advisories: bool) -> Result<()> {
+    check_code(progress)?;
+    checks::dependencies(progress, no_advisories)?;
+    progress.done();
+    Ok(())
+}
+
+fn check_code(progress: &Progress) -> Result<()> {
+    checks::format(progress)?;
+    checks::clippy(progress)?;
+    layering::check(progress)
+}

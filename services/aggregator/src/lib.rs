@@ -1,1 +1,12 @@
-//! placeholder
+//! The aggregator: follows the log, folds it, keeps the projection in a sled store, records the log into the archive
+//! behind NATS, and publishes what it derives.
+//!
+//! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
+
+pub mod duties;
+pub mod follow;
+pub mod gauges;
+mod projection;
+pub mod store;
+
+pub use projection::{CheckpointError, FoldStatus, Phase, Projection};

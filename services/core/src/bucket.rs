@@ -49,24 +49,19 @@ impl Tally {
 pub struct Bucket {
     /// When it starts.
     pub start: TimeNs,
-    /// The log position of the last frame that changed it.
-    pub reflects: u64,
     /// What happened in it.
     pub tally: Tally,
-    /// The position it reflected when it was read from disk. A checkpoint that was cut short leaves buckets ahead of
-    /// its commit record: frames up to here are in them already, and are not added again.
-    pub(crate) settled: u64,
 }
 
 impl Bucket {
     /// An empty bucket.
     pub fn new(start: TimeNs) -> Self {
-        Self { start, reflects: 0, tally: Tally::default(), settled: 0 }
+        Self { start, tally: Tally::default() }
     }
 
-    /// The bytes that are digested and stored: start, position, failed and missed as big-endian u64, then V2 latencies.
+    /// The bytes that are digested and stored: start, failed and missed as big-endian u64, then V2 latencies.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let head = [self.start.0, self.reflects, self.tally.failed, self.tally.missed];
+        let head = [self.start.0, self.tally.failed, self.tally.missed];
         let mut bytes: Vec<u8> = head.into_iter().flat_map(u64::to_be_bytes).collect();
         bytes.extend(self.tally.latencies.to_v2());
         bytes
@@ -75,14 +70,10 @@ impl Bucket {
     /// Reads what [`Bucket::to_bytes`] wrote; `None` for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (start, rest) = bytes.split_first_chunk()?;
-        let (reflects, rest) = rest.split_first_chunk()?;
         let (failed, rest) = rest.split_first_chunk()?;
         let (missed, v2) = rest.split_first_chunk()?;
-        let reflects = u64::from_be_bytes(*reflects);
         Some(Self {
             start: TimeNs(u64::from_be_bytes(*start)),
-            reflects,
-            settled: reflects,
             tally: Tally {
                 failed: u64::from_be_bytes(*failed),
                 missed: u64::from_be_bytes(*missed),
@@ -143,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_bucket_reads_back_as_it_was_written() {
-        let mut bucket = Bucket { reflects: 9, settled: 9, ..Bucket::new(TimeNs(10 * TimeNs::SECOND)) };
+        let mut bucket = Bucket::new(TimeNs(10 * TimeNs::SECOND));
         bucket.tally = Tally { failed: 1, missed: 3, ..Tally::default() };
         [800, 1_200, 1_200, 95_000].into_iter().for_each(|us| bucket.tally.latencies.record(us, 1));
         let bytes = bucket.to_bytes();

@@ -6,10 +6,11 @@
 pub mod archive;
 pub mod clock;
 pub mod jetstream;
+pub mod writer;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use spark_schemas::{EventSubject, Frame, FrameError, Leaf, LeafError, MsgId};
+use spark_schemas::{EventSubject, Frame, FrameError, GAP_SUBJECT, Leaf, LeafError, MsgId};
 
 /// A frame on its way into the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,23 @@ impl Recorded {
         Leaf { seq: *seq, received_ns: *received_ns, subject, msg_id, payload }
     }
 
+    /// The leaf that says: the stream has nothing from `first_seq` to `last_seq`. It is as old as the frame after it, so
+    /// that every reader of the stream makes the same one.
+    pub fn gap(first_seq: u64, last_seq: u64, received_ns: u64) -> Self {
+        Self {
+            seq: first_seq,
+            received_ns,
+            subject: GAP_SUBJECT.to_owned(),
+            msg_id: last_seq.to_string(),
+            payload: Bytes::from_static(GAP_REASON),
+        }
+    }
+
+    /// The sequence number after this one: one more, or one past the last that a gap names.
+    pub fn next_seq(&self) -> u64 {
+        self.to_leaf().gap_last_seq().unwrap_or(self.seq).saturating_add(1)
+    }
+
     /// Reads back a leaf's bytes; the payload shares them.
     pub fn from_leaf(bytes: &Bytes) -> Result<Self, LeafError> {
         let leaf = Leaf::decode(bytes)?;
@@ -72,6 +90,9 @@ impl Recorded {
         })
     }
 }
+
+/// The reason in gap leaves.
+const GAP_REASON: &[u8] = b"not in the stream when it was recorded";
 
 /// What a log holds now.
 #[derive(Debug, Clone, PartialEq, Eq)]

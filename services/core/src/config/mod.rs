@@ -24,6 +24,8 @@ pub struct Config {
     pub profile: Name,
     /// The agents expected to probe every target that names none itself. Empty: those that say they do.
     pub agents: Vec<Name>,
+    /// Watch Spark's own pages and the executor as well, beside the targets listed here.
+    pub builtin_targets: bool,
     /// What is watched.
     #[serde(rename = "target")]
     pub targets: Vec<Target>,
@@ -80,6 +82,7 @@ impl Default for Config {
             environment: name("local"),
             profile: name("dev"),
             agents: Vec::new(),
+            builtin_targets: true,
             targets: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),

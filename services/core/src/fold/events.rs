@@ -9,7 +9,7 @@ use spark_schemas::{Class, Event, Name, TimeNs};
 use super::State;
 use crate::bucket::BucketStore;
 use crate::schedule::Schedule;
-use crate::series::Cause;
+use crate::series::Series;
 
 /// A target list of several parts, of which some have come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,21 +25,21 @@ impl State {
         &mut self,
         (agent, class): &(Name, Class),
         events: Vec<Event>,
-        cause: Cause,
         store: &mut dyn BucketStore,
     ) -> u64 {
+        let fold_time = self.head.fold_time;
         let mut observations = 0;
         for event in events {
             match event {
                 Event::Observed(observed) => {
                     observations += 1;
-                    self.touch(&observed.target, agent, cause, store).observe(&observed, cause, store);
+                    self.touch(&observed.target, agent, store).observe(&observed, fold_time, store);
                 }
                 Event::Missed(missed) => {
                     self.head.totals.missed = self.head.totals.missed.saturating_add(missed.slots);
-                    self.touch(&missed.target, agent, cause, store).miss(&missed, cause, store);
+                    self.touch(&missed.target, agent, store).miss(&missed, fold_time, store);
                 }
-                Event::Targets(targets) => self.apply_targets(agent, targets, cause, store),
+                Event::Targets(targets) => self.apply_targets(agent, targets, store),
                 Event::Heartbeat(heartbeat) => {
                     self.head.heartbeats.entry(agent.clone()).or_default().insert(*class, heartbeat);
                 }
@@ -48,7 +48,7 @@ impl State {
                 }
                 Event::ConfigApplied(config) => {
                     if self.head.declarations.apply_config(config) {
-                        self.expect_configured_agents(cause, store);
+                        self.expect_configured_agents(store);
                     }
                 }
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
@@ -58,27 +58,21 @@ impl State {
         observations
     }
 
-    fn touch(
-        &mut self,
-        target: &Name,
-        agent: &Name,
-        cause: Cause,
-        store: &dyn BucketStore,
-    ) -> &mut crate::series::Series {
-        let live = self.live;
+    fn touch(&mut self, target: &Name, agent: &Name, store: &dyn BucketStore) -> &mut Series {
+        let (live, fold_time) = (self.live, self.head.fold_time);
         let series = self.series_mut(target, agent);
         if live {
-            series.materialize(cause.fold_time, store);
+            series.materialize(fold_time, store);
         }
         series
     }
 
     /// An agent says what it probes: schedules begin, and those it no longer mentions end once its whole list is here.
-    fn apply_targets(&mut self, agent: &Name, targets: Targets, cause: Cause, store: &dyn BucketStore) {
-        let from = targets.from_ns.min(cause.fold_time);
+    fn apply_targets(&mut self, agent: &Name, targets: Targets, store: &dyn BucketStore) {
+        let from = targets.from_ns.min(self.head.fold_time);
         for TargetSchedule { target, interval_us, offset_us } in &targets.targets {
             let schedule = Schedule { interval_us: *interval_us, offset_us: *offset_us };
-            self.touch(target, agent, cause, store).head.expectation.begin(schedule, from);
+            self.touch(target, agent, store).expect(schedule, from);
         }
         let partial = self.head.partial_targets.entry(agent.clone()).or_default();
         if partial.from != targets.from_ns {
@@ -93,17 +87,18 @@ impl State {
         self.head.partial_targets.remove(agent);
         let dropped =
             self.series.iter_mut().filter(|one| one.head.agent == *agent && !names.contains(&one.head.target));
-        dropped.for_each(|series| series.head.expectation.end(from));
+        dropped.for_each(|series| series.expect_no_more(from));
     }
 
     /// Agents that the configuration names are expected from now on, even if they never say a word.
-    fn expect_configured_agents(&mut self, cause: Cause, store: &dyn BucketStore) {
+    fn expect_configured_agents(&mut self, store: &dyn BucketStore) {
+        let fold_time = self.head.fold_time;
         let Some(policy) = self.head.declarations.policy.clone() else { return };
         for target in &policy.config.targets {
             for agent in policy.config.agents_of(target) {
-                let series = self.touch(&target.name, agent, cause, store);
+                let series = self.touch(&target.name, agent, store);
                 if series.head.expectation.current().is_none() {
-                    series.head.expectation.begin(target.schedule(), cause.fold_time);
+                    series.expect(target.schedule(), fold_time);
                 }
             }
         }

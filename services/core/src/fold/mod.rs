@@ -12,7 +12,7 @@ use spark_schemas::{Boot, Class, EventSubject, Frame, Leaf, MsgId, Name, TimeNs}
 use crate::boots::{BootMarks, Mark};
 use crate::bucket::{BucketStore, SeriesId};
 use crate::merkle::Hash;
-use crate::series::{Cause, Series};
+use crate::series::Series;
 
 pub use declarations::{Declarations, Policy};
 
@@ -153,6 +153,16 @@ impl State {
         self.series.iter_mut().for_each(|series| series.materialize(fold_time, store));
     }
 
+    /// Puts the open buckets of every series that changed into the store.
+    pub fn flush(&self, store: &mut dyn BucketStore) {
+        self.series.iter().filter(|series| series.is_unsaved()).for_each(|series| series.flush(store));
+    }
+
+    /// The store has taken every series as it is.
+    pub fn mark_saved(&mut self) {
+        self.series.iter_mut().for_each(Series::mark_saved);
+    }
+
     /// Folds one leaf.
     pub fn apply(&mut self, leaf: &Leaf<'_>, store: &mut dyn BucketStore) -> Applied {
         if leaf.seq <= self.head.position {
@@ -167,9 +177,8 @@ impl State {
         self.head.position = leaf.seq;
         match self.accept(leaf) {
             Ok(Some((class, frame))) => {
-                let cause = Cause { seq: leaf.seq, fold_time: self.head.fold_time };
                 let run = (frame.agent, class);
-                let observations = self.apply_events(&run, frame.events, cause, store);
+                let observations = self.apply_events(&run, frame.events, store);
                 self.head.totals.frames += 1;
                 self.head.totals.observations += observations;
                 self.marks(run.0, class, frame.boot).observations += observations;

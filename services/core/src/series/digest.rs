@@ -23,8 +23,8 @@ pub(super) const fn group_ns(tier: Tier) -> u64 {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct GroupDigests {
     groups: BTreeMap<TimeNs, Option<Hash>>,
-    /// The bucket digests of the newest group: the only one that changes all the time.
-    newest: BTreeMap<TimeNs, Option<Hash>>,
+    /// The bucket digests of the newest group, the only one that changes all the time; `None` when they are not at hand.
+    newest: Option<BTreeMap<TimeNs, Option<Hash>>>,
 }
 
 impl GroupDigests {
@@ -37,26 +37,30 @@ impl GroupDigests {
         let group = Self::group_of(tier, start);
         let newest_group = self.groups.last_key_value().map(|(group, _)| *group);
         if newest_group.is_none_or(|newest| group > newest) {
-            self.newest.clear();
+            self.newest = Some(BTreeMap::new());
         }
-        if newest_group.is_none_or(|newest| group >= newest) {
-            self.newest.insert(start, None);
+        if let Some(newest) = self.newest.as_mut().filter(|_| newest_group.is_none_or(|newest| group >= newest)) {
+            newest.insert(start, None);
         }
         self.groups.insert(group, None);
     }
 
     pub(super) fn drop_before(&mut self, kept_from: TimeNs) {
         self.groups = self.groups.split_off(&kept_from);
-        self.newest = self.newest.split_off(&kept_from);
+        self.newest = self.newest.take().map(|mut newest| newest.split_off(&kept_from));
     }
 
     /// Computes what is missing.
     pub(super) fn refresh(&mut self, tier: Tier, buckets: impl Fn(Range<TimeNs>) -> Vec<Bucket>) {
         let Some((&newest_group, _)) = self.groups.last_key_value() else { return };
         for (&group, digest) in self.groups.iter_mut().filter(|(_, digest)| digest.is_none()) {
+            let end = TimeNs(group.0.saturating_add(group_ns(tier)));
             let mut hasher = Sha256::new();
             if group == newest_group {
-                for (&start, bucket_digest) in &mut self.newest {
+                let newest = self.newest.get_or_insert_with(|| {
+                    buckets(group..end).iter().map(|bucket| (bucket.start, Some(bucket_hash(bucket)))).collect()
+                });
+                for (&start, bucket_digest) in newest {
                     let computed = bucket_digest.unwrap_or_else(|| {
                         let one = buckets(start..TimeNs(start.0 + 1));
                         one.first().map(bucket_hash).unwrap_or_default()
@@ -65,7 +69,6 @@ impl GroupDigests {
                     hasher.update(computed);
                 }
             } else {
-                let end = TimeNs(group.0 + group_ns(tier));
                 buckets(group..end).iter().for_each(|bucket| hasher.update(bucket_hash(bucket)));
             }
             *digest = Some(hasher.finalize().into());
@@ -101,6 +104,6 @@ impl Serialize for GroupDigests {
 impl<'de> Deserialize<'de> for GroupDigests {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let groups = Vec::<TimeNs>::deserialize(deserializer)?;
-        Ok(Self { groups: groups.into_iter().map(|group| (group, None)).collect(), newest: BTreeMap::new() })
+        Ok(Self { groups: groups.into_iter().map(|group| (group, None)).collect(), newest: None })
     }
 }

@@ -16,6 +16,7 @@ use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::{Bucket, BucketStore, SeriesId, Tally};
 use crate::merkle::Hash;
+use crate::schedule::Schedule;
 use crate::window::{Tier, Window};
 
 pub use expectation::{Expectation, Span};
@@ -35,6 +36,10 @@ pub struct Series {
     pub head: SeriesHead,
     open: [Option<Bucket>; Tier::ALL.len()],
     sums: Option<Box<Sums>>,
+    /// Something changed since the store last took it.
+    unsaved: bool,
+    /// The digest, until something changes.
+    digest: Option<Hash>,
 }
 
 /// A series without its buckets; what the store keeps as its record.
@@ -68,15 +73,6 @@ pub struct SeriesHead {
 pub struct NotKept {
     /// The start of the oldest bucket that is kept, in nanoseconds.
     pub kept_from: TimeNs,
-}
-
-/// Where a change comes from: the frame's log position, and the fold time it brought.
-#[derive(Debug, Clone, Copy)]
-pub struct Cause {
-    /// The frame's log position.
-    pub seq: u64,
-    /// The greatest `received_ns` so far.
-    pub fold_time: TimeNs,
 }
 
 /// What is added to a bucket.
@@ -113,17 +109,45 @@ impl Series {
             kept_from: Default::default(),
             digests: Default::default(),
         };
-        Self { id, head, open: Default::default(), sums: None }
+        Self { id, head, open: Default::default(), sums: None, unsaved: true, digest: None }
     }
 
     /// A series as the store kept it.
     pub fn load(id: SeriesId, head: SeriesHead, store: &dyn BucketStore) -> Self {
         let open = Tier::ALL.map(|tier| head.open_starts[tier.index()].and_then(|start| store.get(id, tier, start)));
-        Self { id, head, open, sums: None }
+        Self { id, head, open, sums: None, unsaved: false, digest: None }
+    }
+
+    /// Whether something changed since [`Series::mark_saved`].
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    /// The store has taken the series as it is.
+    pub(crate) fn mark_saved(&mut self) {
+        self.unsaved = false;
+    }
+
+    /// Something is about to change.
+    fn touch(&mut self) {
+        self.unsaved = true;
+        self.digest = None;
+    }
+
+    /// From `from` on observations are expected by `schedule`.
+    pub(crate) fn expect(&mut self, schedule: Schedule, from: TimeNs) {
+        self.touch();
+        self.head.expectation.begin(schedule, from);
+    }
+
+    /// From `at` on no observations are expected.
+    pub(crate) fn expect_no_more(&mut self, at: TimeNs) {
+        self.touch();
+        self.head.expectation.end(at);
     }
 
     /// Puts the open buckets into the store too, so that the head and the store together are the whole series.
-    pub fn flush(&self, store: &mut dyn BucketStore) {
+    pub(crate) fn flush(&self, store: &mut dyn BucketStore) {
         for tier in Tier::ALL {
             if let Some(bucket) = &self.open[tier.index()] {
                 store.put(self.id, tier, bucket.clone());
@@ -132,11 +156,12 @@ impl Series {
     }
 
     /// Counts an observation.
-    pub fn observe(&mut self, observed: &Observed, cause: Cause, store: &mut dyn BucketStore) {
-        self.advance(cause.fold_time, store);
+    pub fn observe(&mut self, observed: &Observed, fold_time: TimeNs, store: &mut dyn BucketStore) {
+        self.touch();
+        self.advance(fold_time, store);
         let delta = Delta::Observation { latency_us: observed.latency_us, outcome: observed.outcome };
         for tier in Tier::ALL {
-            self.add(tier, tier.bucket_start(observed.slot_ns), &delta, cause, store);
+            self.add(tier, tier.bucket_start(observed.slot_ns), &delta, store);
         }
         self.head.observations += 1;
         if observed.outcome == Outcome::Fail {
@@ -152,22 +177,23 @@ impl Series {
     }
 
     /// Counts slots that the agent says it missed; a bucket at a time, however many slots there are.
-    pub fn miss(&mut self, missed: &Missed, cause: Cause, store: &mut dyn BucketStore) {
-        self.advance(cause.fold_time, store);
+    pub fn miss(&mut self, missed: &Missed, fold_time: TimeNs, store: &mut dyn BucketStore) {
+        self.touch();
+        self.advance(fold_time, store);
         self.head.missed = self.head.missed.saturating_add(missed.slots);
         let interval_ns = missed.interval_us.saturating_mul(1_000);
         let last = missed.last_slot_ns().unwrap_or(missed.first_slot_ns);
         for tier in Tier::ALL {
             let (mut slot, mut left) = (missed.first_slot_ns.0, missed.slots);
             // Slots before the tier's reach fall into no bucket of it: step over them at once.
-            let reach = cause.fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(digest::group_ns(tier));
+            let reach = fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(digest::group_ns(tier));
             let skipped = reach.saturating_sub(slot).div_ceil(interval_ns).min(left);
             left -= skipped;
             slot = slot.saturating_add(skipped.saturating_mul(interval_ns));
             while left > 0 && slot <= last.0 {
                 let start = tier.bucket_start(TimeNs(slot));
                 let in_bucket = (start.0 + tier.width_ns() - slot).div_ceil(interval_ns).min(left);
-                self.add(tier, start, &Delta::Missed(in_bucket), cause, store);
+                self.add(tier, start, &Delta::Missed(in_bucket), store);
                 left -= in_bucket;
                 slot = slot.saturating_add(in_bucket.saturating_mul(interval_ns));
             }
@@ -175,30 +201,28 @@ impl Series {
     }
 
     /// Adds to the bucket at `start`, to the sums of the windows that hold it, and marks what must be digested again.
-    fn add(&mut self, tier: Tier, start: TimeNs, delta: &Delta, cause: Cause, store: &mut dyn BucketStore) {
+    fn add(&mut self, tier: Tier, start: TimeNs, delta: &Delta, store: &mut dyn BucketStore) {
         if start < self.head.kept_from[tier.index()] {
             return;
         }
         self.head.digests[tier.index()].touch(tier, start);
-        let open_start = self.head.open_starts[tier.index()];
-        let added = match &mut self.open[tier.index()] {
-            Some(open) if open.start == start => add_once(open, delta, cause.seq),
-            _ if open_start.is_some_and(|open| start < open) => {
+        match &mut self.open[tier.index()] {
+            Some(open) if open.start == start => delta.add_to(&mut open.tally),
+            Some(open) if start < open.start => {
                 let mut late = store.get(self.id, tier, start).unwrap_or_else(|| Bucket::new(start));
-                let added = add_once(&mut late, delta, cause.seq);
+                delta.add_to(&mut late.tally);
                 store.put(self.id, tier, late);
-                added
             }
             open => {
-                let fresh = store.get(self.id, tier, start).unwrap_or_else(|| Bucket::new(start));
+                let mut fresh = Bucket::new(start);
+                delta.add_to(&mut fresh.tally);
                 if let Some(closed) = open.replace(fresh) {
                     store.put(self.id, tier, closed);
                 }
                 self.head.open_starts[tier.index()] = Some(start);
-                open.as_mut().is_some_and(|open| add_once(open, delta, cause.seq))
             }
-        };
-        if let Some(sums) = self.sums.as_mut().filter(|_| added) {
+        }
+        if let Some(sums) = &mut self.sums {
             sums.add(tier, start, |tally| delta.add_to(tally));
         }
     }
@@ -288,21 +312,14 @@ impl Series {
 
     /// The digest over everything the series holds; computed again only where something changed.
     pub fn digest(&mut self, store: &dyn BucketStore) -> Hash {
+        if let Some(digest) = self.digest {
+            return digest;
+        }
         let mut digests = std::mem::take(&mut self.head.digests);
         for tier in Tier::ALL {
             digests[tier.index()].refresh(tier, |starts| self.buckets(tier, starts, store));
         }
         self.head.digests = digests;
-        digest::of_series(&self.head)
+        *self.digest.insert(digest::of_series(&self.head))
     }
-}
-
-/// Adds `delta` unless the bucket, as read from disk, already reflects the frame at `seq`; says whether it did.
-fn add_once(bucket: &mut Bucket, delta: &Delta, seq: u64) -> bool {
-    if seq <= bucket.settled {
-        return false;
-    }
-    delta.add_to(&mut bucket.tally);
-    bucket.reflects = seq;
-    true
 }

@@ -1,0 +1,241 @@
+//! The projection: a state and its store behind one lock, with what readers and the page need to know about the fold.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde::Serialize;
+use spark_core::bucket::{BucketStore, MemoryBuckets};
+use spark_core::fold::{Applied, State};
+use spark_core::view::View;
+use spark_eventlog::Recorded;
+use spark_schemas::{TimeNs, metric};
+use tokio::sync::watch;
+
+use crate::store::{Store, StoreError};
+
+/// Frames folded under one lock, so that readers wait at most some milliseconds during a replay.
+const FRAMES_PER_LOCK: usize = 64;
+
+/// A checkpoint that was not made; the fold goes on, and the next one tries again.
+#[derive(Debug, thiserror::Error)]
+#[error("no checkpoint was made")]
+pub struct CheckpointError(#[from] StoreError);
+
+/// Where the fold stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// It reads what is in the log already.
+    Replaying {
+        /// Position reached.
+        folded: u64,
+        /// Position the log was at when the replay began.
+        of: u64,
+    },
+    /// It follows the log as it grows.
+    Live,
+    /// The log can't be read; it keeps trying. The text says why.
+    Unreachable(String),
+    /// It stopped. The text says why.
+    Failed(String),
+}
+
+/// Where the fold stands, and how it compares with the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoldStatus {
+    /// What it is doing.
+    pub phase: Phase,
+    /// The last sequence number that was folded.
+    pub position: u64,
+    /// The log's last sequence number as last heard.
+    pub log_last_seq: u64,
+    /// When the last batch was folded, by the local clock; 0 before the first.
+    pub last_batch: TimeNs,
+}
+
+/// A shared projection; clones are the same one.
+#[derive(Clone)]
+pub struct Projection(Arc<Shared>);
+
+struct Shared {
+    partition: u16,
+    inner: RwLock<Inner>,
+    status: Mutex<FoldStatus>,
+    position: watch::Sender<u64>,
+}
+
+struct Inner {
+    state: State,
+    buckets: Buckets,
+    incarnation: String,
+}
+
+enum Buckets {
+    Memory(MemoryBuckets),
+    Stored(Box<Store>),
+}
+
+impl Buckets {
+    fn as_store(&self) -> &dyn BucketStore {
+        match self {
+            Self::Memory(buckets) => buckets,
+            Self::Stored(store) => store.as_ref(),
+        }
+    }
+
+    fn as_store_mut(&mut self) -> &mut dyn BucketStore {
+        match self {
+            Self::Memory(buckets) => buckets,
+            Self::Stored(store) => store.as_mut(),
+        }
+    }
+}
+
+impl Projection {
+    /// A projection without a store: for replays, verification and tests.
+    pub fn in_memory(partition: u16) -> Self {
+        Self::new(partition, State::default(), Buckets::Memory(MemoryBuckets::default()), String::new())
+    }
+
+    /// The projection kept in `dir`, which reflects the log `incarnation`; empty when there is none that can be trusted.
+    pub fn open(dir: &Path, partition: u16, incarnation: &str) -> Result<Self, StoreError> {
+        let (store, state) = Store::open(dir, incarnation)?;
+        Ok(Self::new(partition, state, Buckets::Stored(Box::new(store)), incarnation.to_owned()))
+    }
+
+    fn new(partition: u16, state: State, buckets: Buckets, incarnation: String) -> Self {
+        let position = state.head().position;
+        let status = FoldStatus {
+            phase: Phase::Replaying { folded: position, of: position },
+            position,
+            log_last_seq: position,
+            last_batch: TimeNs(0),
+        };
+        Self(Arc::new(Shared {
+            partition,
+            inner: RwLock::new(Inner { state, buckets, incarnation }),
+            status: Mutex::new(status),
+            position: watch::Sender::new(position),
+        }))
+    }
+
+    /// The partition it reflects.
+    pub fn partition(&self) -> u16 {
+        self.0.partition
+    }
+
+    /// The last sequence number that was folded.
+    pub fn position(&self) -> u64 {
+        *self.0.position.borrow()
+    }
+
+    /// Tells each position reached.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.position.subscribe()
+    }
+
+    /// Looks at the state from the instant `at`. The fold waits meanwhile: keep it short.
+    pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
+        let inner = self.read();
+        look(View { state: &inner.state, store: inner.buckets.as_store(), at })
+    }
+
+    /// The state's digest at its position, in hex, and that position.
+    pub fn digest_at(&self) -> (String, u64) {
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        (spark_core::hex(&state.digest(buckets.as_store())), state.head().position)
+    }
+
+    /// The state's digest at its position, in hex.
+    pub fn digest(&self) -> String {
+        self.digest_at().0
+    }
+
+    /// Folds recorded frames in order. Frames that were folded before change nothing.
+    pub fn apply(&self, frames: &[Recorded]) {
+        for chunk in frames.chunks(FRAMES_PER_LOCK) {
+            let mut tally = BatchTally::default();
+            let position = {
+                let mut inner = self.write();
+                let Inner { state, buckets, .. } = &mut *inner;
+                for frame in chunk {
+                    tally.add(&state.apply(&frame.to_leaf(), buckets.as_store_mut()));
+                }
+                metrics::gauge!(metric::FOLD_SERIES).set(state.series().len() as f64);
+                state.head().position
+            };
+            tally.export();
+            self.0.position.send_replace(position);
+        }
+    }
+
+    /// Makes rolling sums and keeps them up: after the replay, before serving.
+    pub fn go_live(&self) {
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        state.go_live(buckets.as_store());
+    }
+
+    /// Makes the projection durable as of its position; nothing to do for one in memory.
+    pub fn checkpoint(&self) -> Result<(), CheckpointError> {
+        let mut inner = self.write();
+        let Inner { state, buckets, incarnation } = &mut *inner;
+        match buckets {
+            Buckets::Memory(_) => Ok(()),
+            Buckets::Stored(store) => Ok(store.checkpoint(state, incarnation)?),
+        }
+    }
+
+    /// Where the fold stands.
+    pub fn status(&self) -> FoldStatus {
+        FoldStatus { position: self.position(), ..self.lock_status().clone() }
+    }
+
+    /// Notes where the fold stands.
+    pub fn set_status(&self, change: impl FnOnce(&mut FoldStatus)) {
+        change(&mut self.lock_status());
+    }
+
+    // A panic while a lock was held is a bug that the fold's own task reports; readers go on with what there is.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_status(&self) -> MutexGuard<'_, FoldStatus> {
+        self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct BatchTally {
+    frames: u64,
+    observations: u64,
+    duplicates: u64,
+    rejected: u64,
+}
+
+impl BatchTally {
+    fn add(&mut self, applied: &Applied) {
+        match applied {
+            Applied::Counted { observations } => {
+                self.frames += 1;
+                self.observations += observations;
+            }
+            Applied::Duplicate => self.duplicates += 1,
+            Applied::Rejected => self.rejected += 1,
+            Applied::Gap | Applied::Old => {}
+        }
+    }
+
+    fn export(&self) {
+        metrics::counter!(metric::FOLD_FRAMES).increment(self.frames);
+        metrics::counter!(metric::FOLD_OBSERVATIONS).increment(self.observations);
+        metrics::counter!(metric::FOLD_DUPLICATES).increment(self.duplicates);
+        metrics::counter!(metric::FOLD_REJECTED).increment(self.rejected);
+    }
+}

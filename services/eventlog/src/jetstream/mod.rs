@@ -1,0 +1,31 @@
+//! The event log on NATS JetStream. The only module that knows async-nats.
+//!
+//! A partition is a stream that never forgets by itself and never answers before the disk has the frame. Nothing here
+//! repairs a stream: one that could lose acknowledged frames is refused by [`JetStreamLog::open`], with the reason.
+//! What a client can't see is the server's `sync_interval`; see `nats/nats-server.conf`.
+
+mod api;
+mod batch;
+mod connect;
+mod continuity;
+mod delivery;
+mod feed;
+mod log;
+mod partition;
+mod publish;
+mod publisher;
+mod reader;
+mod rescue;
+mod settings;
+mod stream;
+
+pub use api::ApiError;
+pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect};
+pub use continuity::{Checkpoint, Continuity, continuity};
+pub use log::{JetStreamLog, OpenError};
+pub use partition::{event_subject, partition_of};
+pub use publish::AppendFault;
+pub use publisher::{PublishError, Publisher};
+pub use reader::ReadFault;
+pub use settings::{Difference, Differences, Fault, Faults, MESSAGE_BYTES_MAX};
+pub use stream::{InitError, InitOptions, Initialised, Outcome, init};

@@ -1,0 +1,123 @@
+//! `spark nats init`: makes the partitions' streams, and changes none that is there unless asked.
+
+use std::num::NonZeroU16;
+
+use async_nats::jetstream::stream::{Config, Info};
+use async_nats::jetstream::{Context, ErrorCode};
+use serde_json::json;
+use spark_schemas::subject;
+
+use super::api::{self, ApiError};
+use super::connect::Client;
+use super::settings::{self, Differences};
+
+/// What the streams should be like.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// How many partitions the log has; fixed from the first day.
+    pub partitions: NonZeroU16,
+    /// On how many servers each stream is kept: 1, or 3 on a cluster.
+    pub replicas: usize,
+    /// When a stream is full and refuses frames, in bytes; `None` for no limit but the disk.
+    pub max_bytes: Option<i64>,
+    /// Change `replicas` and `max_bytes` of streams that are there.
+    pub update: bool,
+}
+
+impl Default for InitOptions {
+    fn default() -> Self {
+        Self { partitions: NonZeroU16::MIN, replicas: 1, max_bytes: None, update: false }
+    }
+}
+
+/// What became of one partition's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initialised {
+    /// The stream's name.
+    pub stream: String,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What was done for a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there and is now.
+    Created,
+    /// It was there, and like this.
+    Unchanged,
+    /// It was there, and these settings were changed.
+    Updated(Differences),
+}
+
+/// Why the streams are not all there.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is such a stream, but not like this.
+    #[error("stream {stream} exists with other settings: {differences}")]
+    Differs {
+        /// The stream's name.
+        stream: String,
+        /// All of them.
+        differences: Differences,
+    },
+    /// The server did not do it.
+    #[error("can't make sure of stream {stream}")]
+    Api {
+        /// The stream's name.
+        stream: String,
+        /// Why not.
+        #[source]
+        source: ApiError,
+    },
+}
+
+/// Makes the streams that are missing. One with other settings is an error that names each; it is left as it is.
+pub async fn init(client: &Client, options: &InitOptions) -> Result<Vec<Initialised>, InitError> {
+    let context = client.jetstream();
+    let mut all = Vec::new();
+    for partition in 0..options.partitions.get() {
+        let stream = subject::stream(partition);
+        let wanted = settings::wanted(partition, options);
+        all.push(match info(&context, partition).await {
+            Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => create(&context, wanted).await?,
+            Err(source) => return Err(InitError::Api { stream, source }),
+            Ok(found) => reconcile(&context, found.config, wanted, options.update).await?,
+        });
+    }
+    Ok(all)
+}
+
+/// The stream of `partition` as the server has it.
+pub(super) async fn info(context: &Context, partition: u16) -> Result<Info, ApiError> {
+    api::ask(context, format!("STREAM.INFO.{}", subject::stream(partition)), &json!({})).await
+}
+
+async fn create(context: &Context, wanted: Config) -> Result<Initialised, InitError> {
+    let stream = wanted.name.clone();
+    match api::ask::<_, Info>(context, format!("STREAM.CREATE.{stream}"), &wanted).await {
+        Ok(_) => Ok(Initialised { stream, outcome: Outcome::Created }),
+        Err(source) => Err(InitError::Api { stream, source }),
+    }
+}
+
+async fn reconcile(
+    context: &Context,
+    found: Config,
+    wanted: Config,
+    may_update: bool,
+) -> Result<Initialised, InitError> {
+    let stream = wanted.name.clone();
+    let differences = settings::differences(&found, &wanted);
+    if differences.0.is_empty() {
+        return Ok(Initialised { stream, outcome: Outcome::Unchanged });
+    }
+    if !may_update || differences.0.iter().any(|difference| !difference.can_change) {
+        return Err(InitError::Differs { stream, differences });
+    }
+    let changed = Config { num_replicas: wanted.num_replicas, max_bytes: wanted.max_bytes, ..found };
+    match api::ask::<_, Info>(context, format!("STREAM.UPDATE.{stream}"), &changed).await {
+        Ok(_) => Ok(Initialised { stream, outcome: Outcome::Updated(differences) }),
+        Err(source) => Err(InitError::Api { stream, source }),
+    }
+}

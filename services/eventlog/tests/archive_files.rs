@@ -1,0 +1,464 @@
+//! The archive's files: reopening, crashes, damage, gaps, and the tree against an independent one.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod log_suite;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use log_suite::{assert_same, frames, read_all, read_error, take};
+use spark_core::merkle::{Hash, empty_root, leaf_hash, node_hash};
+use spark_eventlog::archive::{Archive, ArchiveOptions, Damage, LoadError, OpenError, Problem, Repair, View, leaves};
+use spark_eventlog::{EventLog, ReadError, Recorded};
+use spark_schemas::{Leaf, TimeNs};
+use tempfile::TempDir;
+
+fn options() -> ArchiveOptions {
+    ArchiveOptions { clock: Arc::new(|| TimeNs(1_700_000_000_000_000_000)), ..ArchiveOptions::default() }
+}
+
+fn open(dir: &Path) -> Archive {
+    let (archive, repair) = Archive::open(dir, options()).unwrap();
+    assert_eq!(repair, None);
+    archive
+}
+
+fn all_leaves(dir: &Path) -> Vec<bytes::Bytes> {
+    leaves(dir, 1).unwrap().map(Result::unwrap).collect()
+}
+
+/// The Merkle tree hash as RFC 6962 section 2.1 defines it, recursively.
+fn tree_hash(hashes: &[Hash]) -> Hash {
+    match hashes {
+        [] => empty_root(),
+        [leaf] => *leaf,
+        _ => {
+            let (left, right) = hashes.split_at(hashes.len().div_ceil(2).next_power_of_two());
+            node_hash(&tree_hash(left), &tree_hash(right))
+        }
+    }
+}
+
+/// The files below `dir`, without the lock.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { dirs.push(path) } else { found.push(path) }
+        }
+    }
+    found.retain(|path| !path.ends_with("lock"));
+    found.sort();
+    found
+}
+
+fn copy(from: &Path, files: &[PathBuf], to: &Path) {
+    for path in files {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(path, target).unwrap();
+    }
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    dir.join(format!("wal/{:020}", 0))
+}
+
+#[tokio::test]
+async fn it_opens_at_every_size() {
+    let dir = TempDir::new().unwrap();
+    let frames = frames(0, 600);
+    for (size, frame) in frames.iter().enumerate() {
+        let archive = open(dir.path());
+        assert_eq!(archive.bounds().await.unwrap().last_seq, size as u64);
+        assert_eq!(archive.next_seq(), size as u64 + 1);
+        let appended = archive.append(vec![frame.clone()]).await.unwrap();
+        assert_eq!(appended[0].seq, size as u64 + 1);
+    }
+    let archive = open(dir.path());
+    assert_same(&read_all(&archive, 1).await, &frames, 1);
+}
+
+#[tokio::test]
+async fn roots_are_those_of_an_independent_tree_at_every_size() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    archive.append(frames(0, 1_100)).await.unwrap();
+    let hashes: Vec<_> = all_leaves(dir.path()).iter().map(|leaf| leaf_hash(leaf)).collect();
+    assert_eq!(archive.tree().unwrap(), (1_100, tree_hash(&hashes)));
+    let view = View::open(dir.path()).unwrap();
+    for size in 0..=1_100 {
+        let root = tree_hash(&hashes[..size]);
+        assert_eq!(archive.frontier_at(size as u64).unwrap().unwrap().root(), root, "size {size}");
+        assert_eq!(view.frontier_at(size as u64).unwrap().unwrap().root(), root, "size {size}");
+    }
+    assert!(archive.frontier_at(1_101).unwrap().is_none());
+    assert!(view.frontier_at(1_101).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_tail_torn_at_any_byte_is_cut_back_to_the_last_whole_leaf() {
+    let dir = TempDir::new().unwrap();
+    let frames: Vec<_> = (0..7).map(|seq| log_suite::frame(1, seq, vec![seq as u8; 10])).collect();
+    let mut ends = Vec::new();
+    {
+        let archive = open(dir.path());
+        for frame in &frames[..5] {
+            archive.append(vec![frame.clone()]).await.unwrap();
+            ends.push(fs::metadata(only_segment(dir.path())).unwrap().len());
+        }
+    }
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    for len in ends[2]..whole.len() as u64 {
+        for garbage in [0, 4_000] {
+            let torn = TempDir::new().unwrap();
+            copy(dir.path(), &files(dir.path()), torn.path());
+            let mut bytes = whole[..len as usize].to_vec();
+            bytes.resize(bytes.len() + garbage, 0);
+            fs::write(only_segment(torn.path()), bytes).unwrap();
+
+            let (archive, repair) = Archive::open(torn.path(), options()).unwrap();
+            let left = ends.iter().filter(|end| **end <= len).count();
+            match repair {
+                Some(Repair { last_seq, bytes_cut }) => {
+                    assert_eq!(last_seq, left as u64);
+                    assert!((1..=len - ends[left - 1] + garbage as u64).contains(&bytes_cut));
+                }
+                // A cut between a leaf and the mark after it tears nothing.
+                None => assert_eq!(garbage, 0, "{len}"),
+            }
+            archive.append(frames[5..].to_vec()).await.unwrap();
+            let kept: Vec<_> = [&frames[..left], &frames[5..]].concat();
+            assert_same(&read_all(&archive, 1).await, &kept, 1);
+            drop(archive);
+            assert_eq!(all_leaves(torn.path()).len(), left + 2);
+        }
+    }
+}
+
+/// An archive with two levels of full tiles, which no write-ahead segment covers any more.
+async fn large_archive() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    for start in (0..92_000).step_by(2_000) {
+        let frames = (start..start + 2_000).map(|seq| log_suite::frame(1, seq, seq.to_be_bytes().to_vec())).collect();
+        archive.append(frames).await.unwrap();
+    }
+    dir
+}
+
+fn damage_of(error: &ReadError) -> &Damage {
+    let ReadError::Damaged(damage) = error else { panic!("{error:?}") };
+    damage.downcast_ref().unwrap()
+}
+
+/// The file that is damaged, or of two that do not agree the upper one.
+fn culprit(damage: &Damage) -> PathBuf {
+    match &damage.problem {
+        Problem::TileHash { above } if above.exists() => above.clone(),
+        _ => damage.path.clone(),
+    }
+}
+
+/// Every leaf of the archive is read through an open archive and through a view; the first damage either finds.
+async fn check(dir: &Path) -> Result<(), Vec<PathBuf>> {
+    let mut found = Vec::new();
+    // Much later: no bundle is read at open for its message ids.
+    let later = ArchiveOptions { clock: Arc::new(|| TimeNs(1_800_000_000_000_000_000)), ..options() };
+    match Archive::open(dir, later) {
+        Err(OpenError::Damaged(damage)) => found.push(culprit(&damage)),
+        Err(error) => panic!("{error:?}"),
+        Ok((archive, _)) => {
+            let mut reader = archive.read(1).await.unwrap();
+            let mut next = 1;
+            let last = archive.bounds().await.unwrap().last_seq;
+            while next <= last {
+                match reader.next_batch().await {
+                    Ok(frames) => next += frames.len() as u64,
+                    Err(error) => {
+                        found.push(culprit(damage_of(&error)));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    match leaves(dir, 1).map(|mut leaves| leaves.find_map(Result::err)) {
+        Ok(None) => {}
+        Ok(Some(LoadError::Damaged(damage))) | Err(OpenError::Damaged(damage)) => found.push(culprit(&damage)),
+        error => panic!("{error:?}"),
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_or_a_missing_file_is_found_in_every_kind_of_file() {
+    let dir = large_archive().await;
+    assert_eq!(check(dir.path()).await, Ok(()));
+    let segments: Vec<_> =
+        files(dir.path()).into_iter().filter(|path| path.starts_with(dir.path().join("wal"))).collect();
+    assert!(!segments.contains(&only_segment(dir.path())), "the first segment is sealed and gone: {segments:?}");
+
+    let tile = |path: &str| dir.path().join("tile").join(path);
+    let victims = [tile("entries/013"), tile("0/007"), tile("1/000")];
+    for victim in victims.iter().chain(&segments) {
+        let good = fs::read(victim).unwrap();
+        for place in [1, good.len() / 2, good.len() - 1] {
+            // The last mark only says that the leaves before it are durable: cutting it loses nothing.
+            let is_last_mark = Some(victim) == segments.last() && place + 42 >= good.len();
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            fs::write(victim, &bad).unwrap();
+            match check(dir.path()).await {
+                Ok(()) => {
+                    assert!(is_last_mark, "{} at {place}", victim.display());
+                    assert_eq!(View::open(dir.path()).unwrap().size(), 92_000);
+                }
+                Err(found) => {
+                    assert_eq!(found.len(), 2, "both ways of reading find it: {found:?}");
+                    let is_named =
+                        |path: &PathBuf| path == victim || (victim.starts_with(tile("0")) && *path == tile("1/000"));
+                    assert!(found.iter().all(is_named), "{} at {place}: {found:?}", victim.display());
+                }
+            }
+            fs::write(victim, &good).unwrap();
+        }
+        fs::remove_file(victim).unwrap();
+        match check(dir.path()).await {
+            // Its leaves are all in bundles by now; only a crash of the machine could have needed it.
+            Ok(()) => assert_eq!(Some(victim), segments.first()),
+            Err(found) => assert_eq!(found.len(), 2, "{}: {found:?}", victim.display()),
+        }
+        fs::write(victim, &good).unwrap();
+        fs::write(victim, &good[..good.len() - 1]).unwrap();
+        if Some(victim) != segments.last() {
+            check(dir.path()).await.expect_err("a file cut short is found");
+        }
+        fs::write(victim, &good).unwrap();
+    }
+    assert_eq!(check(dir.path()).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_files_that_were_not_synced_is_written_again() {
+    let dir = TempDir::new().unwrap();
+    let frames = frames(0, 600);
+    open(dir.path()).append(frames.clone()).await.unwrap();
+    let tile = |path: &str| dir.path().join("tile").join(path);
+    let good = fs::read(tile("entries/001")).unwrap();
+    fs::write(tile("entries/001"), b"").unwrap();
+    fs::write(tile("0/000"), vec![0; 8_192]).unwrap();
+    fs::remove_file(tile("0/001")).unwrap();
+    let archive = open(dir.path());
+    assert_same(&read_all(&archive, 1).await, &frames, 1);
+    drop(archive);
+    assert_eq!(check(dir.path()).await, Ok(()));
+    assert_eq!(fs::read(tile("entries/001")).unwrap(), good);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_taken_at_any_moment_opens_and_has_all_that_was_acknowledged() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let appending = {
+        let (archive, acknowledged) = (archive.clone(), Arc::clone(&acknowledged));
+        tokio::spawn(async move {
+            let mut seq = 0;
+            while seq < 60_000 {
+                let frames = (seq..seq + 1 + seq % 700).map(|seq| log_suite::frame(1, seq, vec![seq as u8; 30]));
+                let appended = archive.append(frames.collect()).await.unwrap();
+                seq = appended.last().unwrap().seq;
+                acknowledged.store(seq, Ordering::SeqCst);
+            }
+        })
+    };
+    let mut copies = 0;
+    while !appending.is_finished() || copies == 0 {
+        let at_least = acknowledged.load(Ordering::SeqCst);
+        let crashed = TempDir::new().unwrap();
+        // First the segments: files that appear meanwhile are more than the crash would have left, never less.
+        let wal: Vec<_> = files(&dir.path().join("wal"));
+        if wal.iter().any(|path| fs::copy(path, crashed.path().join("segment")).is_err()) {
+            continue;
+        }
+        copy_if_there(dir.path(), &wal, crashed.path());
+        let rest: Vec<_> =
+            files(dir.path()).into_iter().filter(|path| !path.starts_with(dir.path().join("wal"))).collect();
+        copy_if_there(dir.path(), &rest, crashed.path());
+        fs::remove_file(crashed.path().join("segment")).unwrap();
+        let opened = Archive::open(crashed.path(), options());
+        let (copied, _repair) = match opened {
+            // A segment was deleted between the listing and the copy.
+            Err(OpenError::Damaged(_)) if wal.iter().any(|path| !path.exists()) => continue,
+            opened => opened.unwrap(),
+        };
+        let seen = read_all(&copied, 1).await;
+        assert!(seen.len() as u64 >= at_least, "{} of {at_least}", seen.len());
+        for (seq, frame) in (1..).zip(&seen) {
+            assert_eq!((frame.seq, &frame.payload[..]), (seq, &[(seq - 1) as u8; 30][..]));
+        }
+        copies += 1;
+    }
+    appending.await.unwrap();
+    assert!(copies > 0);
+}
+
+fn copy_if_there(from: &Path, files: &[PathBuf], to: &Path) {
+    for path in files {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        let _gone_meanwhile = fs::copy(path, target);
+    }
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_which_directory_is_in_use() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path());
+    let error = Archive::open(dir.path(), options()).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+    let clone = first.clone();
+    drop(first);
+    assert!(matches!(Archive::open(dir.path(), options()), Err(OpenError::Locked { .. })));
+    drop(clone);
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn what_is_no_directory_or_another_log_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let error = Archive::open(&path, options()).unwrap_err();
+        assert!(matches!(error, OpenError::NotADirectory { .. }), "{error:?}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+    assert!(matches!(View::open(dir.path()), Err(OpenError::Absent { .. })));
+
+    let wanted = |name: &str| ArchiveOptions { incarnation: Some(name.to_owned()), ..options() };
+    let (archive, _) = Archive::open(dir.path().join("log"), wanted("EVENTS@5")).unwrap();
+    assert_eq!(archive.bounds().await.unwrap().incarnation, "EVENTS@5");
+    drop(archive);
+    assert_eq!(open(&dir.path().join("log")).incarnation(), "EVENTS@5");
+    let error = Archive::open(dir.path().join("log"), wanted("EVENTS@6")).unwrap_err();
+    assert!(matches!(error, OpenError::Origin { .. }), "{error:?}");
+    assert!(error.to_string().contains("EVENTS@5") && error.to_string().contains("EVENTS@6"), "{error}");
+}
+
+#[tokio::test]
+async fn an_archive_without_its_origin_is_not_taken_for_an_empty_one() {
+    let dir = TempDir::new().unwrap();
+    open(dir.path()).append(frames(0, 3)).await.unwrap();
+    fs::remove_file(dir.path().join("origin")).unwrap();
+    let error = Archive::open(dir.path(), options()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged(_)), "{error:?}");
+    assert!(error.to_string().contains("origin"), "{error}");
+}
+
+fn recorded(seq: u64) -> Recorded {
+    let subject = "spark.evt.0.a.obs".to_owned();
+    Recorded { seq, received_ns: seq * 10, subject, msg_id: format!("id-{seq}"), payload: vec![seq as u8; 20].into() }
+}
+
+#[tokio::test]
+async fn recorded_frames_are_kept_as_they_are_and_holes_are_named() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    archive.record((5..=8).map(recorded).collect()).await.unwrap();
+    assert_eq!(archive.next_seq(), 9);
+    archive.record((7..=9).map(recorded).collect()).await.unwrap();
+    archive.record(vec![recorded(20)]).await.unwrap();
+    archive.sync().await.unwrap();
+    assert_eq!(archive.bounds().await.unwrap().last_seq, 20);
+    drop(archive);
+
+    let archive = open(dir.path());
+    assert_eq!(archive.next_seq(), 21);
+    let frames = take(&mut *archive.read(1).await.unwrap(), 8).await;
+    assert_eq!(frames.iter().map(|frame| frame.seq).collect::<Vec<_>>(), [1, 5, 6, 7, 8, 9, 10, 20]);
+    let gaps: Vec<_> = frames.iter().map(|frame| frame.to_leaf().gap_last_seq()).collect();
+    assert_eq!((gaps[0], gaps[6]), (Some(4), Some(19)));
+    assert_eq!(frames[6].received_ns, 200, "as the frame after it, so that two recorders write the same leaf");
+    assert_eq!(frames[1], recorded(5));
+    assert_eq!(frames[7], recorded(20));
+}
+
+#[tokio::test]
+async fn positions_are_found_between_gaps() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    let seqs: Vec<u64> =
+        (0..3_000).filter(|seq| seq % 11 > 1 && !(500..1_800).contains(seq)).map(|seq| seq + 3).collect();
+    archive.record(seqs.iter().map(|seq| recorded(*seq)).collect()).await.unwrap();
+    archive.sync().await.unwrap();
+    let last_seq = archive.bounds().await.unwrap().last_seq;
+    let view = View::open(dir.path()).unwrap();
+    for from in (1..last_seq).step_by(37) {
+        let frame = take(&mut *archive.read(from).await.unwrap(), 1).await.remove(0);
+        let covers = |leaf: Leaf<'_>| {
+            leaf.seq == from || leaf.gap_last_seq().is_some_and(|last| (leaf.seq..=last).contains(&from))
+        };
+        assert!(covers(frame.to_leaf()), "{from}: {frame:?}");
+        let leaf = view.leaves(from).unwrap().next().unwrap().unwrap();
+        assert!(covers(Leaf::decode(&leaf).unwrap()), "{from}");
+    }
+    assert_eq!(view.leaves(last_seq + 1).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_reads_while_the_archive_is_written() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    let appending = {
+        let archive = archive.clone();
+        tokio::spawn(async move {
+            for start in (0..40_000).step_by(500) {
+                let frames = (start..start + 500).map(|seq| log_suite::frame(1, seq, vec![1; 20])).collect();
+                archive.append(frames).await.unwrap();
+            }
+        })
+    };
+    let mut sizes = Vec::new();
+    while !appending.is_finished() {
+        let durable = archive.tree().unwrap().0;
+        let view = View::open(dir.path()).unwrap();
+        assert!(view.size() >= durable);
+        assert_eq!(view.leaves(1).unwrap().map(Result::unwrap).count() as u64, view.size());
+        sizes.push(view.size());
+    }
+    appending.await.unwrap();
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(View::open(dir.path()).unwrap().size(), 40_000);
+}
+
+#[tokio::test]
+async fn message_ids_are_known_after_a_restart() {
+    let dir = TempDir::new().unwrap();
+    open(dir.path()).append(frames(0, 600)).await.unwrap();
+    let archive = open(dir.path());
+    let again = archive.append(frames(598, 601)).await.unwrap();
+    assert_eq!(
+        again.iter().map(|appended| (appended.seq, appended.duplicate)).collect::<Vec<_>>(),
+        [(599, true), (600, true), (601, false)]
+    );
+    let error = tokio::time::timeout(std::time::Duration::ZERO, read_error(&archive, 602)).await;
+    assert!(error.is_err(), "nothing more to read, and no error");
+}
+
+#[tokio::test]
+async fn readers_end_when_the_archive_is_closed() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    archive.append(frames(0, 3)).await.unwrap();
+    let mut reader = archive.read(1).await.unwrap();
+    drop(archive);
+    assert_eq!(take(&mut *reader, 3).await.len(), 3);
+    assert!(matches!(reader.next_batch().await, Err(ReadError::Closed)));
+}

@@ -1,0 +1,253 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use spark_schemas::Name;
+use url::Url;
+
+/// Is it safe to deploy, and can you prove it?
+///
+/// Without a command, starts everything on this machine (`spark up`): probe, event log, aggregator and web, with no
+/// server to install. Open http://127.0.0.1:3003 then, and ask `spark gate` before you deploy.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Without a command: `up`.
+    #[command(flatten)]
+    pub up: UpArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine: probe, event log, aggregator and web.
+    Up(UpArgs),
+    /// Start a probe agent that publishes to NATS JetStream.
+    Probe(ProbeArgs),
+    /// Start the aggregator: fold the log into windows, record it into the archive, publish what it derives.
+    Aggregator(AggregatorArgs),
+    /// Start the web service: pages, API, deploy gate.
+    Web(WebArgs),
+    /// Prepare NATS.
+    #[command(subcommand)]
+    Nats(NatsCommand),
+    /// Ask a running Spark whether it is safe to deploy.
+    ///
+    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
+    /// usage. Missing data is never a pass.
+    Gate(GateArgs),
+    /// Ask a running Spark for its five pages and its health.
+    ///
+    /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.
+    Smoke(SmokeArgs),
+    /// Check a configuration file and explain what it says.
+    ///
+    /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
+    Check(CheckArgs),
+}
+
+/// `spark nats …`
+#[derive(Debug, Subcommand)]
+pub enum NatsCommand {
+    /// Make the JetStream streams that hold the event log. Changes nothing that is there.
+    Init(NatsInitArgs),
+}
+
+/// How programs log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What every service takes.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// The configuration file; without one, Spark watches its own pages and the executor.
+    #[arg(long, value_name = "FILE", env = "SPARK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where Spark keeps its data; made when missing.
+    #[arg(long, value_name = "DIR", env = "SPARK_DATA", default_value = "spark-data")]
+    pub data: PathBuf,
+    /// The profile of objectives to use, instead of the configuration's.
+    #[arg(long, value_name = "NAME", env = "SPARK_PROFILE")]
+    pub profile: Option<Name>,
+    /// Where this Spark watches, instead of the configuration's `environment`.
+    #[arg(long, value_name = "NAME", env = "SPARK_ENVIRONMENT")]
+    pub environment: Option<Name>,
+    /// The trading executor that the built-in target watches.
+    #[arg(long, value_name = "URL", env = "SPARK_EXECUTOR_URL")]
+    pub executor_url: Option<Url>,
+    /// How to log, on standard error. What to log is set by SPARK_LOG, such as `debug` or `spark_probe=trace`.
+    #[arg(long, value_enum, env = "SPARK_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Where NATS is.
+#[derive(Debug, Args)]
+pub struct NatsArgs {
+    /// The NATS servers, separated by commas.
+    #[arg(
+        long = "nats",
+        value_name = "URL",
+        env = "SPARK_NATS",
+        value_delimiter = ',',
+        default_value = "nats://127.0.0.1:4222"
+    )]
+    pub servers: Vec<String>,
+    /// A file with this service's nkey seed.
+    #[arg(long, value_name = "FILE", env = "SPARK_NKEY", conflicts_with = "creds")]
+    pub nkey: Option<PathBuf>,
+    /// A file with this service's NATS credentials.
+    #[arg(long, value_name = "FILE", env = "SPARK_CREDS")]
+    pub creds: Option<PathBuf>,
+}
+
+/// `spark up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Where the web service listens.
+    #[arg(long, value_name = "ADDR", env = "SPARK_LISTEN", default_value = "127.0.0.1:3003")]
+    pub listen: SocketAddr,
+    /// Listen beyond this machine although nobody has to log in.
+    #[arg(long, env = "SPARK_INSECURE")]
+    pub insecure: bool,
+    /// Add a demo service that misbehaves on a script, and its targets.
+    #[arg(long, env = "SPARK_DEMO")]
+    pub demo: bool,
+}
+
+/// `spark probe`
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// This agent's name; each agent has its own.
+    #[arg(long, value_name = "NAME", env = "SPARK_AGENT", default_value = "local")]
+    pub agent: Name,
+    /// Where metrics and health of this service are served.
+    #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4003")]
+    pub admin: SocketAddr,
+    /// Where the web service is, for the built-in targets.
+    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    pub url: Url,
+}
+
+/// `spark aggregator`
+#[derive(Debug, Args)]
+pub struct AggregatorArgs {
+    #[command(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Where metrics and health of this service are served.
+    #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4002")]
+    pub admin: SocketAddr,
+    /// Where the web service is, for the built-in targets.
+    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    pub url: Url,
+}
+
+/// `spark web`
+#[derive(Debug, Args)]
+pub struct WebArgs {
+    /// Where Spark keeps its data; made when missing.
+    #[arg(long, value_name = "DIR", env = "SPARK_DATA", default_value = "spark-data")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// Where the web service listens.
+    #[arg(long, value_name = "ADDR", env = "SPARK_LISTEN", default_value = "127.0.0.1:3003")]
+    pub listen: SocketAddr,
+    /// Listen beyond this machine although nobody has to log in.
+    #[arg(long, env = "SPARK_INSECURE")]
+    pub insecure: bool,
+    /// How to log, on standard error.
+    #[arg(long, value_enum, env = "SPARK_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// `spark nats init`
+#[derive(Debug, Args)]
+pub struct NatsInitArgs {
+    #[command(flatten)]
+    pub nats: NatsArgs,
+    /// How many partitions the log has; fixed from the first day.
+    #[arg(long, default_value = "1")]
+    pub partitions: NonZeroU16,
+    /// On how many servers each stream is kept: 1, or 3 on a cluster.
+    #[arg(long, default_value = "1")]
+    pub replicas: usize,
+    /// When a stream refuses frames because it is full, in bytes; by default the disk is the limit.
+    #[arg(long, value_name = "BYTES")]
+    pub max_bytes: Option<i64>,
+    /// Change replicas and max-bytes of streams that are there.
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// Which running Spark is asked.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Where Spark's web service is.
+    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    pub url: Url,
+}
+
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// The API's answer.
+    Json,
+}
+
+/// `spark gate`
+#[derive(Debug, Args)]
+pub struct GateArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The profile of objectives; by default the running Spark's.
+    #[arg(long, value_name = "NAME", env = "SPARK_PROFILE")]
+    pub profile: Option<Name>,
+    /// How to print the decision.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: OutputFormat,
+    /// A warning is a failure.
+    #[arg(long)]
+    pub strict: bool,
+    /// Only look: the decision is not recorded in the log.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `spark smoke`
+#[derive(Debug, Args)]
+pub struct SmokeArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: OutputFormat,
+}
+
+/// `spark check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file.
+    #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
+    pub file: PathBuf,
+}

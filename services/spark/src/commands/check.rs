@@ -1,0 +1,39 @@
+//! `spark check`: says what a configuration file means, or what is wrong with it.
+
+use std::process::ExitCode;
+
+use crate::cli::CheckArgs;
+use crate::configuration;
+
+/// Runs `spark check`.
+pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = configuration::read(&args.file)?;
+    println!("{}: can be used", args.file.display());
+    println!("environment {}, profile {}", config.environment, config.profile);
+    let watches = if config.builtin_targets { ", and Spark's own pages and the executor" } else { "" };
+    println!("{} targets{watches}", config.targets.len());
+    for target in &config.targets {
+        let offset_ms = target.schedule().offset_us / 1_000;
+        let role = target.role.map(|role| format!(", role {role:?}").to_lowercase()).unwrap_or_default();
+        let demo = if target.demo { ", demo" } else { "" };
+        println!(
+            "  {:<24} {} {} every {} (+{offset_ms} ms), timeout {}{role}{demo}",
+            target.name,
+            target.method,
+            target.url,
+            target.interval,
+            target.timeout()
+        );
+    }
+    for (name, profile) in &config.profiles {
+        println!(
+            "profile {name}: p95 latency < {}, error rate < {}, staleness < {}, over {} targets",
+            profile.latency_p95,
+            profile.error_rate,
+            profile.staleness,
+            config.selection(profile).count()
+        );
+    }
+    println!("digest {}", config.digest());
+    Ok(ExitCode::SUCCESS)
+}

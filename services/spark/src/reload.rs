@@ -1,0 +1,84 @@
+//! Notices a changed configuration file, by looking at it every second and on SIGHUP.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use spark_core::config::Config;
+use spark_schemas::event::ConfigRejected;
+use spark_schemas::{TimeNs, metric};
+use tokio_util::sync::CancellationToken;
+
+use crate::configuration::{self, Overrides};
+use crate::exit::Unusable;
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A configuration file that is kept in view.
+pub struct Watched {
+    file: PathBuf,
+    overrides: Overrides,
+    seen: Option<Vec<u8>>,
+}
+
+/// What a look at the file gave.
+pub enum Change {
+    /// A configuration that can be used.
+    Applied(Box<Config>),
+    /// One that can't: the one before stays in force.
+    Rejected(Unusable),
+}
+
+impl Watched {
+    /// Keeps `file` in view, which was just read.
+    pub fn new(file: PathBuf, overrides: Overrides) -> Self {
+        let seen = std::fs::read(&file).ok();
+        Self { file, overrides, seen }
+    }
+
+    /// Waits for the next change; `None` at shutdown.
+    pub async fn next_change(&mut self, shutdown: &CancellationToken) -> Option<Change> {
+        loop {
+            let asked = tokio::select! {
+                () = shutdown.cancelled() => return None,
+                () = hung_up() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            // An editor may have moved the file away for a moment; a reload that was asked for says so.
+            let now = tokio::fs::read(&self.file).await.ok();
+            if (now.is_none() || now == self.seen) && !asked {
+                continue;
+            }
+            self.seen = now;
+            let change = match configuration::load(Some(&self.file), &self.overrides) {
+                Ok(config) => Change::Applied(Box::new(config)),
+                Err(error) => Change::Rejected(error),
+            };
+            let result = match &change {
+                Change::Applied(_) => "applied",
+                Change::Rejected(_) => "rejected",
+            };
+            metrics::counter!(metric::CONFIG_RELOADS, "result" => result).increment(1);
+            return Some(change);
+        }
+    }
+
+    /// The event that says a configuration was refused.
+    pub fn rejected_event(&self, at: TimeNs, error: &Unusable) -> ConfigRejected {
+        let error = spark_aggregator::follow::describe(error);
+        ConfigRejected { at_ns: at, source: self.file.display().to_string(), error }
+    }
+}
+
+#[cfg(unix)]
+async fn hung_up() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => drop(hangups.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn hung_up() {
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,58 @@
+//! Connecting to NATS, and `spark nats init`.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use bytes::Bytes;
+use spark_aggregator::duties::Publish;
+use spark_eventlog::jetstream::{self, Client, ConnectOptions, Credentials, InitOptions, Outcome, Publisher};
+
+use crate::cli::{NatsArgs, NatsInitArgs};
+use crate::edge;
+
+/// Connects as `name`.
+pub async fn connect(args: &NatsArgs, name: &str) -> anyhow::Result<Client> {
+    let credentials = match (&args.nkey, &args.creds) {
+        (Some(seed), _) => Some(Credentials::NkeySeed(seed.clone())),
+        (None, Some(creds)) => Some(Credentials::Creds(creds.clone())),
+        (None, None) => None,
+    };
+    let options = ConnectOptions {
+        servers: args.servers.clone(),
+        credentials,
+        name: format!("spark {name}"),
+        inbox_prefix: None,
+    };
+    Ok(jetstream::connect(options).await?)
+}
+
+/// Derived messages over NATS.
+pub struct NatsPublisher(pub Publisher);
+
+#[async_trait]
+impl Publish for NatsPublisher {
+    async fn publish(&self, subject: String, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.0.publish(subject, payload).await?)
+    }
+}
+
+/// Runs `spark nats init`.
+pub fn nats_init(args: NatsInitArgs) -> anyhow::Result<ExitCode> {
+    edge::block_on(async {
+        let client = connect(&args.nats, "nats init").await?;
+        let NatsInitArgs { partitions, replicas, max_bytes, update, .. } = args;
+        let options = InitOptions { partitions, replicas, max_bytes, update };
+        let streams = jetstream::init(&client, &options).await.context("make the streams")?;
+        for stream in streams {
+            match stream.outcome {
+                Outcome::Created => println!("stream {}: created", stream.stream),
+                Outcome::Unchanged => println!("stream {}: is there", stream.stream),
+                Outcome::Updated(changes) => println!("stream {}: changed ({changes})", stream.stream),
+            }
+        }
+        client.close().await;
+        Ok(ExitCode::SUCCESS)
+    })?
+}

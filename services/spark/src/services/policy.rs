@@ -1,0 +1,85 @@
+//! Keeps the configuration in force: applies it once the fold is live, and again when its file changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use spark_aggregator::duties::Duties;
+use spark_aggregator::{Phase, Projection};
+use spark_core::config::{Config, Target};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::configuration::Overrides;
+use crate::reload::{Change, Watched};
+
+/// Who learns of a configuration.
+pub struct PolicyKeeper {
+    /// Writes it into the log; a probe of its own does not.
+    pub duties: Option<Duties>,
+    /// Tells the probe its targets.
+    pub targets: Option<watch::Sender<Arc<Vec<Target>>>>,
+    /// The file to keep in view.
+    pub file: Option<(PathBuf, Overrides)>,
+}
+
+impl PolicyKeeper {
+    /// Applies `config`, then every good change of the file, until `shutdown`.
+    pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+        if let Some(duties) = &self.duties {
+            wait_until_live(&duties.projection, &shutdown).await;
+            self.apply(duties, &config, &shutdown).await;
+        }
+        let Some((file, overrides)) = self.file.clone() else {
+            shutdown.cancelled().await;
+            return Ok(());
+        };
+        let mut watched = Watched::new(file.clone(), overrides);
+        while let Some(change) = watched.next_change(&shutdown).await {
+            match change {
+                Change::Applied(config) => {
+                    tracing::info!(file = %file.display(), digest = config.digest(), "configuration applied");
+                    if let Some(targets) = &self.targets {
+                        targets.send_replace(Arc::new(config.targets.clone()));
+                    }
+                    if let Some(duties) = &self.duties {
+                        self.apply(duties, &config, &shutdown).await;
+                    }
+                }
+                Change::Rejected(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "configuration not applied, the one before stays"
+                    );
+                    if let Some(duties) = &self.duties {
+                        let event = watched.rejected_event((duties.clock)(), &error);
+                        if let Err(error) = duties.writer.write(vec![event.into()]).await {
+                            tracing::warn!(error = &error as &dyn std::error::Error, "the refusal is not in the log");
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries until the log takes it.
+    async fn apply(&self, duties: &Duties, config: &Config, shutdown: &CancellationToken) {
+        while let Err(error) = duties.apply_config(config).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the configuration is not in the log yet");
+            let pause = std::time::Duration::from_secs(1);
+            if tokio::time::timeout(pause, shutdown.cancelled()).await.is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// Before the fold is live, it is not known which configuration is in force.
+async fn wait_until_live(projection: &Projection, shutdown: &CancellationToken) {
+    let pause = std::time::Duration::from_millis(20);
+    while projection.status().phase != Phase::Live {
+        if tokio::time::timeout(pause, shutdown.cancelled()).await.is_ok() {
+            return;
+        }
+    }
+}

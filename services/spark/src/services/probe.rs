@@ -1,0 +1,84 @@
+//! `spark probe`: an agent that checks targets and publishes what it sees to NATS.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+use spark_eventlog::jetstream::JetStreamLog;
+use spark_eventlog::{EventLog, clock};
+use spark_probe::ProbeOptions;
+use spark_probe::check::CheckContext;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::admin::{self, Admin};
+use super::policy::PolicyKeeper;
+use super::running::Running;
+use super::{nats, prepare_data};
+use crate::cli::ProbeArgs;
+use crate::configuration::{self, Overrides};
+use crate::edge;
+
+/// Runs `spark probe`.
+pub fn probe(args: ProbeArgs) -> anyhow::Result<ExitCode> {
+    let overrides = Overrides::new(&args.common, args.url.clone())?;
+    configuration::load(args.common.config.as_deref(), &overrides)?;
+    edge::install_logging(args.common.log_format)?;
+    edge::block_on(run(args, overrides))?
+}
+
+async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> {
+    let config = configuration::load(args.common.config.as_deref(), &overrides)?;
+    prepare_data(&args.common.data)?;
+    let metrics = edge::install_metrics(&edge::build_info()?)?;
+    let listener = edge::bind(args.admin, "--admin").await?;
+    let client = nats::connect(&args.nats, &format!("probe {}", args.agent)).await?;
+    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
+
+    let (stop_probe, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let mut running = Running::default();
+    let connection = client.clone();
+    let admin = Admin {
+        metrics: Box::new({
+            let metrics = metrics.clone();
+            move || metrics.render()
+        }),
+        // Without a connection observations wait in the outbox: the agent still works.
+        health: Box::new(move || (true, json!({ "connected": connection.is_connected() }))),
+    };
+    println!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?);
+    let stop = stop_rest.clone();
+    running.start("admin", async move { Ok(admin::serve(listener, admin, stop).await?) });
+    let stop = stop_rest.clone();
+    running.start("metrics", async move {
+        edge::metrics_upkeep(metrics, stop).await;
+        Ok(())
+    });
+    let parts_after_probe = 2;
+
+    let (targets_sender, targets) = watch::channel(Arc::new(config.targets.clone()));
+    let options = ProbeOptions {
+        agent: args.agent.clone(),
+        partition: 0,
+        dir: args.common.data.join("outbox"),
+        clock: clock::system(),
+        settings: config.probe.clone(),
+        context: Arc::new(CheckContext::new(|name| std::env::var(name).ok())),
+        targets,
+    };
+    let stop = stop_probe.clone();
+    running.start("probe", async move {
+        let summary = spark_probe::run(options, log, stop).await?;
+        tracing::info!(?summary, "the probe has stopped");
+        Ok(())
+    });
+    let file = args.common.config.clone().map(|file| (file, overrides));
+    let keeper = PolicyKeeper { duties: None, targets: Some(targets_sender), file };
+    running.start("configuration", keeper.run(config, stop_probe.clone()));
+
+    running.until_asked_to_stop().await;
+    running.stop(&stop_probe, parts_after_probe).await;
+    running.stop(&stop_rest, 0).await;
+    client.close().await;
+    running.into_result().map(|()| ExitCode::SUCCESS)
+}

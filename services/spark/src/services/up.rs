@@ -1,0 +1,215 @@
+//! `spark up`: the whole pipeline on this machine, on the embedded log.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use spark_aggregator::Projection;
+use spark_aggregator::duties::Duties;
+use spark_aggregator::follow::Follow;
+use spark_core::config::Config;
+use spark_eventlog::EventLog;
+use spark_eventlog::archive::{Archive, ArchiveOptions};
+use spark_eventlog::clock;
+use spark_eventlog::writer::EventWriter;
+use spark_probe::ProbeOptions;
+use spark_probe::check::CheckContext;
+use spark_schemas::event::LogRepaired;
+use spark_schemas::{Class, EventSubject, Name};
+use spark_web::LogMode;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::policy::PolicyKeeper;
+use super::running::Running;
+use super::web::app;
+use super::{prepare_data, refuse_to_expose};
+use crate::cli::UpArgs;
+use crate::configuration::{self, Overrides};
+use crate::{demo, edge, stand_in};
+
+/// The probe's name on a single machine.
+const PROBE_AGENT: &str = "local";
+/// The name under which this process declares and decides.
+const CONTROL_AGENT: &str = "spark";
+
+/// Runs `spark up`.
+pub fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
+    refuse_to_expose(args.listen, args.insecure)?;
+    if let Some(file) = &args.common.config {
+        configuration::read(file)?; // Say what is wrong with it before anything is touched.
+    }
+    edge::install_logging(args.common.log_format)?;
+    edge::block_on(run(args))?
+}
+
+/// Listeners of the parts that stand in for something real.
+struct Extras {
+    stand_in: Option<TcpListener>,
+    demo: Option<TcpListener>,
+}
+
+async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
+    let clock = clock::system();
+    let started = clock();
+    prepare_data(&args.common.data)?;
+    let build = edge::build_info()?;
+    let metrics = edge::install_metrics(&build)?;
+
+    let (archive, repair) = open_archive(&args.common.data.join("archive")).await?;
+    let listener = edge::bind(args.listen, "--listen").await?;
+    let web_url = configuration::local_url(listener.local_addr()?)?;
+    let extras = Extras::bind(&args).await?;
+    let (config, overrides) = configure(&args, &web_url, &extras)?;
+    let projection = open_projection(args.common.data.join("store"), archive.incarnation().to_owned()).await?;
+
+    let log: Arc<dyn EventLog> = Arc::new(archive);
+    let control = || -> anyhow::Result<EventWriter> { writer(&log, CONTROL_AGENT) };
+    if let Some(repair) = repair {
+        let (last_seq, bytes_cut) = (repair.last_seq, repair.bytes_cut);
+        tracing::warn!(last_seq, bytes_cut, "a torn tail was cut from the log; it was never acknowledged");
+        control()?.write(vec![LogRepaired { at_ns: clock(), last_seq, bytes_cut }.into()]).await?;
+    }
+
+    let (stop_probe, stop_fold, stop_web) =
+        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let mut running = Running::default();
+
+    let follow =
+        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
+    let stop = stop_fold.clone();
+    running.start("fold", async move { Ok(follow.run(stop).await?) });
+
+    let app =
+        app(&projection, LogMode::Archive, control()?, build, started, &listener, extras.stand_in.is_some(), &metrics)?;
+    let stop = stop_web.clone();
+    running.start("web", async move { Ok(spark_web::serve(listener, app, stop).await?) });
+    let stop = stop_web.clone();
+    running.start("metrics", async move {
+        edge::metrics_upkeep(metrics, stop).await;
+        Ok(())
+    });
+    let parts_after_probe = 3;
+
+    let is_stand_in = extras.stand_in.is_some();
+    extras.start(&mut running, &log, &stop_probe)?;
+
+    let (targets_sender, targets) = watch::channel(Arc::new(config.targets.clone()));
+    let probe = ProbeOptions {
+        agent: Name::new(PROBE_AGENT)?,
+        partition: 0,
+        dir: args.common.data.join("outbox"),
+        clock: Arc::clone(&clock),
+        settings: config.probe.clone(),
+        context: Arc::new(CheckContext::new(|name| std::env::var(name).ok())),
+        targets,
+    };
+    let (probe_log, stop) = (Arc::clone(&log), stop_probe.clone());
+    running.start("probe", async move {
+        let summary = spark_probe::run(probe, probe_log, stop).await?;
+        tracing::info!(?summary, "the probe has stopped");
+        Ok(())
+    });
+
+    let duties = |writer| Duties {
+        projection: projection.clone(),
+        writer: Arc::new(writer),
+        publisher: None,
+        clock: Arc::clone(&clock),
+    };
+    let (chores, stop) = (duties(control()?), stop_probe.clone());
+    running.start("duties", async move {
+        chores.run(stop).await;
+        Ok(())
+    });
+    let keeper = PolicyKeeper {
+        duties: Some(duties(control()?)),
+        targets: Some(targets_sender),
+        file: args.common.config.clone().map(|file| (file, overrides)),
+    };
+    running.start("configuration", keeper.run(config, stop_probe.clone()));
+
+    say_where_to_look(&web_url, &args, is_stand_in);
+    running.until_asked_to_stop().await;
+    // In the order of the flow: no new observations, everything folded and kept, then the last answers.
+    running.stop(&stop_probe, parts_after_probe).await;
+    stop_fold.cancel();
+    running.stop(&stop_web, 0).await;
+    running.into_result().map(|()| ExitCode::SUCCESS)
+}
+
+fn configure(args: &UpArgs, web_url: &Url, extras: &Extras) -> anyhow::Result<(Config, Overrides)> {
+    let mut overrides = Overrides::new(&args.common, web_url.clone())?;
+    if let Some(demo) = &extras.demo {
+        overrides = overrides.with_targets(demo::targets(demo.local_addr()?)?);
+    }
+    Ok((configuration::load(args.common.config.as_deref(), &overrides)?, overrides))
+}
+
+async fn open_archive(dir: &Path) -> anyhow::Result<(Archive, Option<spark_eventlog::archive::Repair>)> {
+    let dir = dir.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Archive::open(dir, ArchiveOptions::default())).await?;
+    opened.context("open the event log")
+}
+
+/// Opens the projection's store off the runtime's threads: it is verified as a whole.
+pub(super) async fn open_projection(dir: PathBuf, incarnation: String) -> anyhow::Result<Projection> {
+    let opened = tokio::task::spawn_blocking(move || Projection::open(&dir, 0, &incarnation)).await?;
+    opened.context("open the store of windows")
+}
+
+/// A writer of declarations and decisions.
+pub(super) fn writer(log: &Arc<dyn EventLog>, agent: &str) -> anyhow::Result<EventWriter> {
+    let subject = EventSubject { partition: 0, agent: Name::new(agent)?, class: Class::Ctl };
+    Ok(EventWriter::new(Arc::clone(log), subject, edge::new_boot))
+}
+
+impl Extras {
+    async fn bind(args: &UpArgs) -> anyhow::Result<Self> {
+        // An executor that somebody names, or that is there already, needs nobody to stand in for it.
+        let stand_in = match args.common.executor_url {
+            Some(_) => None,
+            None => TcpListener::bind("127.0.0.1:4001").await.ok(),
+        };
+        let demo = match args.demo {
+            true => Some(TcpListener::bind("127.0.0.1:0").await.context("listen for the demo service")?),
+            false => None,
+        };
+        Ok(Self { stand_in, demo })
+    }
+
+    fn start(self, running: &mut Running, log: &Arc<dyn EventLog>, stop: &CancellationToken) -> anyhow::Result<()> {
+        if let Some(listener) = self.stand_in {
+            let stop = stop.clone();
+            running.start("stand-in executor", async move { Ok(stand_in::serve(listener, stop).await?) });
+        }
+        if let Some(listener) = self.demo {
+            let served_until = stop.clone();
+            running.start("demo", async move { Ok(demo::serve(listener, clock::system(), served_until).await?) });
+            let (writer, stop) = (Arc::new(writer(log, "demo")?), stop.clone());
+            running.start("demo trading", async move {
+                demo::trade(writer, clock::system(), stop).await;
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+}
+
+fn say_where_to_look(web_url: &Url, args: &UpArgs, is_stand_in: bool) {
+    println!("Spark is up: {web_url}");
+    println!("  dashboard  {web_url}dashboard");
+    println!("  health     {web_url}api/healthz");
+    println!("  gate       spark gate --url {web_url}");
+    println!("  data       {}", args.common.data.display());
+    if is_stand_in {
+        println!("  executor   a stand-in, since nothing listens on port 4001 (SPARK_EXECUTOR_URL names a real one)");
+    }
+    if args.demo {
+        println!("  demo       three services that misbehave on a script of ten minutes");
+    }
+    println!("Stop with Ctrl+C.");
+}

@@ -1,0 +1,102 @@
+//! `spark web`: pages and API over a projection of its own, which follows the log in NATS.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use spark_aggregator::follow::Follow;
+use spark_aggregator::{Projection, gauges};
+use spark_eventlog::clock;
+use spark_eventlog::jetstream::JetStreamLog;
+use spark_eventlog::writer::EventWriter;
+use spark_eventlog::{Bounds, EventLog};
+use spark_schemas::TimeNs;
+use spark_web::{App, BuildInfo, LogMode};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::nats;
+use super::running::Running;
+use super::up::{open_projection, writer};
+use super::{prepare_data, refuse_to_expose};
+use crate::cli::WebArgs;
+use crate::edge;
+
+/// The name under which the web service decides.
+const CONTROL_AGENT: &str = "web";
+
+/// Runs `spark web`.
+pub fn web(args: WebArgs) -> anyhow::Result<ExitCode> {
+    refuse_to_expose(args.listen, args.insecure)?;
+    edge::install_logging(args.log_format)?;
+    edge::block_on(run(args))?
+}
+
+async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
+    let clock = clock::system();
+    let started = clock();
+    prepare_data(&args.data)?;
+    let build = edge::build_info()?;
+    let metrics = edge::install_metrics(&build)?;
+    let listener = edge::bind(args.listen, "--listen").await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
+    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
+    let Bounds { incarnation, .. } = log.bounds().await?;
+    let projection = open_projection(args.data.join("web-store"), incarnation).await?;
+
+    let stop = CancellationToken::new();
+    let mut running = Running::default();
+    let follow =
+        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
+    let stop_fold = stop.clone();
+    running.start("fold", async move { Ok(follow.run(stop_fold).await?) });
+    let control = writer(&log, CONTROL_AGENT)?;
+    let app = app(&projection, LogMode::Jetstream, control, build, started, &listener, false, &metrics)?;
+    println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
+    let stop_web = stop.clone();
+    running.start("web", async move { Ok(spark_web::serve(listener, app, stop_web).await?) });
+    let stop_upkeep = stop.clone();
+    running.start("metrics", async move {
+        edge::metrics_upkeep(metrics, stop_upkeep).await;
+        Ok(())
+    });
+
+    running.until_asked_to_stop().await;
+    running.stop(&stop, 0).await;
+    client.close().await;
+    running.into_result().map(|()| ExitCode::SUCCESS)
+}
+
+/// What the web service is given, in both modes.
+#[expect(clippy::too_many_arguments, reason = "wiring: each is one field of App")]
+pub(super) fn app(
+    projection: &Projection,
+    log_mode: LogMode,
+    writer: EventWriter,
+    build: BuildInfo,
+    started: TimeNs,
+    listener: &TcpListener,
+    stand_in: bool,
+    metrics: &PrometheusHandle,
+) -> anyhow::Result<App> {
+    Ok(App {
+        projection: projection.clone(),
+        log_mode,
+        writer,
+        clock: clock::system(),
+        build,
+        started,
+        stand_in,
+        self_base: listener.local_addr()?,
+        metrics_render: render(projection, metrics),
+    })
+}
+
+/// Renders the metrics, with the pages' figures as of now.
+pub(super) fn render(projection: &Projection, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
+    let (projection, metrics) = (projection.clone(), metrics.clone());
+    Box::new(move || {
+        projection.view(clock::wall_now(), |view| gauges::set(&view));
+        metrics.render()
+    })
+}
