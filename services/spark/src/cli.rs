@@ -50,6 +50,9 @@ pub enum Command {
     ///
     /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
     Check(CheckArgs),
+    /// Answer like a healthy executor and say that it is none, for a first start without one.
+    #[command(hide = true)]
+    StandIn(StandInArgs),
 }
 
 /// `spark nats …`
@@ -250,4 +253,12 @@ pub struct CheckArgs {
     /// The configuration file.
     #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
     pub file: PathBuf,
+}
+
+/// `spark stand-in`
+#[derive(Debug, Args)]
+pub struct StandInArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4001")]
+    pub listen: SocketAddr,
 }

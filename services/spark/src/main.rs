@@ -3,6 +3,8 @@
 //! The one binary. Only this crate wires parts together, reads the environment and installs the global metrics recorder
 //! and log subscriber.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
+
 mod cli;
 mod commands;
 mod configuration;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Gate(args)) => commands::gate(&args),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
+        Some(Command::StandIn(args)) => stand_in::run(&args),
     };
     exit::report(outcome)
 }

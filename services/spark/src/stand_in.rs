@@ -1,10 +1,28 @@
 //! A stand-in for the trading executor, so that a first start has something to watch on port 4001.
 
+use std::process::ExitCode;
+
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::cli::StandInArgs;
+use crate::edge;
+
+/// Runs `spark stand-in`, for the compose stack, where it is a service of its own.
+pub fn run(args: &StandInArgs) -> anyhow::Result<ExitCode> {
+    edge::block_on(async {
+        let listener = edge::bind(args.listen, "--listen").await?;
+        println!("A stand-in for the executor, not a real one: http://{}", listener.local_addr()?);
+        tokio::select! {
+            served = serve(listener, CancellationToken::new()) => served?,
+            () = edge::asked_to_stop() => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    })?
+}
 
 /// Answers like a healthy executor, and says that it is none.
 pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {

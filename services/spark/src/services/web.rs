@@ -78,8 +78,8 @@ pub(super) fn app(
     listener: &TcpListener,
     stand_in: bool,
     metrics: &PrometheusHandle,
-) -> anyhow::Result<App> {
-    Ok(App {
+) -> anyhow::Result<Arc<App>> {
+    Ok(Arc::new(App {
         projection: projection.clone(),
         log_mode,
         writer,
@@ -89,7 +89,7 @@ pub(super) fn app(
         stand_in,
         self_base: listener.local_addr()?,
         metrics_render: render(projection, metrics),
-    })
+    }))
 }
 
 /// Renders the metrics, with the pages' figures as of now.

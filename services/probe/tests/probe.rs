@@ -1,0 +1,159 @@
+//! The whole probe with real sockets, a real directory and a log in memory.
+#![cfg(test)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use spark_core::config::{Probe, Target};
+use spark_core::units::DurationUs;
+use spark_eventlog::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError, clock};
+use spark_probe::check::CheckContext;
+use spark_probe::{OutboxError, ProbeError, ProbeOptions, run};
+use spark_schemas::event::{FailReason, Observed, Outcome};
+use spark_schemas::{Event, Frame, Name};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// A log in memory that tells when it grew.
+struct Memory {
+    frames: Mutex<Vec<Outgoing>>,
+    grew: watch::Sender<usize>,
+}
+
+impl Memory {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { frames: Mutex::default(), grew: watch::Sender::new(0) })
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let frames = self.frames.lock().unwrap();
+        frames.iter().flat_map(|frame| Frame::decode(&frame.payload, &frame.subject).unwrap().events).collect()
+    }
+
+    fn observed(&self, target: &str) -> Vec<Observed> {
+        let observed = self.events().into_iter().filter_map(|event| match event {
+            Event::Observed(observed) if observed.target.as_str() == target => Some(observed),
+            _ => None,
+        });
+        observed.collect()
+    }
+
+    /// Waits until `is_met` holds of the log.
+    async fn until(&self, is_met: impl Fn(&Self) -> bool) {
+        let mut grew = self.grew.subscribe();
+        let met = grew.wait_for(|_| is_met(self));
+        timeout(Duration::from_secs(20), met).await.expect("the log never got there").unwrap();
+    }
+}
+
+#[async_trait]
+impl EventLog for Memory {
+    async fn append(&self, frames: Vec<Outgoing>) -> Result<Vec<Appended>, AppendError> {
+        let length = {
+            let mut all = self.frames.lock().unwrap();
+            all.extend(frames.iter().cloned());
+            all.len()
+        };
+        self.grew.send_replace(length);
+        Ok(frames.iter().map(|_| Appended { seq: length as u64, duplicate: false }).collect())
+    }
+
+    async fn read(&self, _from: u64) -> Result<Box<dyn LogReader>, ReadError> {
+        Err(ReadError::Closed)
+    }
+
+    async fn bounds(&self) -> Result<Bounds, ReadError> {
+        Err(ReadError::Closed)
+    }
+}
+
+fn options(dir: &TempDir, targets: Vec<Target>) -> (ProbeOptions, watch::Sender<Arc<Vec<Target>>>) {
+    let (list, targets) = watch::channel(Arc::new(targets));
+    let options = ProbeOptions {
+        agent: Name::new("agent-1").unwrap(),
+        partition: 0,
+        dir: dir.path().to_owned(),
+        clock: clock::system(),
+        settings: Probe::default(),
+        context: Arc::new(CheckContext::new(|_| None)),
+        targets,
+    };
+    (options, list)
+}
+
+fn target(name: &str, url: &str) -> Target {
+    let mut target = Target::new(Name::new(name).unwrap(), url.parse().unwrap());
+    target.interval = DurationUs::from_ms(100);
+    target
+}
+
+/// An HTTP server that says 200 to everyone.
+async fn server() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _read = stream.read(&mut [0; 1024]).await;
+            let _written = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    });
+    (url, tasks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn observations_reach_the_log_and_a_new_list_takes_effect() {
+    let (dir, log, shutdown) = (TempDir::new().unwrap(), Memory::new(), CancellationToken::new());
+    let (url, _server) = server().await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let targets = vec![target("good", &url), target("bad", &format!("tcp://{gone}"))];
+    let (options, list) = options(&dir, targets.clone());
+    let probe = tokio::spawn(run(options.clone(), Arc::clone(&log) as Arc<dyn EventLog>, shutdown.clone()));
+
+    log.until(|log| log.observed("good").len() >= 5 && log.observed("bad").len() >= 5).await;
+    assert!(log.observed("good").iter().all(|o| o.outcome == Outcome::Ok && o.status == Some(200)));
+    assert!(log.observed("bad").iter().all(|o| o.reason == Some(FailReason::Connect)));
+    let events = log.events();
+    assert!(matches!(events[0], Event::Targets(_)) && matches!(events[1], Event::Heartbeat(_)), "{:?}", &events[..2]);
+
+    // A second probe on the same outbox is told so.
+    let second = run(options, Arc::clone(&log) as Arc<dyn EventLog>, CancellationToken::new()).await;
+    assert!(matches!(second, Err(ProbeError::Outbox(OutboxError::InUse { .. }))), "{second:?}");
+
+    // A list that can't be probed changes nothing; the next one does.
+    let mut broken = target("broken", &url);
+    broken.headers.insert("x".to_owned(), "env:NOWHERE".to_owned());
+    list.send(Arc::new(vec![broken])).unwrap();
+    let before = log.observed("good").len();
+    log.until(|log| log.observed("good").len() >= before + 3).await;
+    list.send(Arc::new(vec![targets[0].clone(), target("new", &url)])).unwrap();
+    log.until(|log| log.observed("new").len() >= 2).await;
+
+    shutdown.cancel();
+    let summary = probe.await.unwrap().unwrap();
+    let all = ["good", "bad", "new"].map(|name| log.observed(name));
+    assert_eq!(summary.observations, all.iter().map(|o| o.len() as u64).sum::<u64>());
+    assert_eq!((summary.failed, summary.frames_left, summary.dropped), (all[1].len() as u64, 0, 0));
+    assert_eq!(summary.frames_acked, log.frames.lock().unwrap().len() as u64);
+    for observed in all {
+        assert!(observed.windows(2).all(|pair| pair[0].slot_ns < pair[1].slot_ns));
+        assert!(observed.iter().all(|o| o.started_ns >= o.slot_ns));
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_can_not_be_probed_is_an_error_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    let mut broken = target("broken", "http://127.0.0.1:1/");
+    broken.headers.insert("x".to_owned(), "env:NOWHERE".to_owned());
+    let (options, _list) = options(&dir, vec![broken]);
+    let error = run(options, Memory::new(), CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ProbeError::Prepare(_)), "{error:?}");
+}

@@ -1,0 +1,221 @@
+//! `/api/tools/status`: the deploy gate. GET previews a decision, POST makes one: an event on the log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use spark_core::gate::{Circumstances, decide};
+use spark_core::view::rfc3339;
+use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
+use spark_schemas::{Event, TimeNs, metric};
+
+use crate::api::number;
+use crate::api::problem::Problem;
+use crate::app::Server;
+use crate::params::Params;
+use crate::standing::Standing;
+
+/// How often a decision is tried again because the fold moved between its digest and its figures.
+const TRIES: usize = 32;
+/// Who asks, when nobody says.
+const ANONYMOUS: &str = "api";
+
+/// A decision as scripts read it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Body {
+    id: String,
+    verdict: Verdict,
+    profile: String,
+    at: String,
+    checks: Vec<Check>,
+    evidence: Evidence,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    id: String,
+    verdict: CheckVerdict,
+    /// A number for a figure, a text for a state, null when there was none.
+    observed: Value,
+    threshold: Value,
+    samples: u64,
+    reason: String,
+    unit: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waived: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Evidence {
+    positions: Vec<StreamPosition>,
+    policy_digest: String,
+    state_digest: String,
+    semantics: u32,
+    build: String,
+    /// Whether the decision is an event on the log.
+    recorded: bool,
+    /// The frame's sequence number on the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+}
+
+impl Body {
+    fn new(decided: GateDecided, seq: Option<u64>) -> Self {
+        Self {
+            id: decided.id.into(),
+            verdict: decided.verdict,
+            profile: decided.profile.to_string(),
+            at: rfc3339(decided.at_ns),
+            checks: decided.checks.into_iter().map(Check::from).collect(),
+            evidence: Evidence {
+                positions: decided.positions,
+                policy_digest: decided.policy_digest.into(),
+                state_digest: decided.state_digest.into(),
+                semantics: decided.semantics,
+                build: decided.build,
+                recorded: seq.is_some(),
+                seq,
+            },
+        }
+    }
+}
+
+impl From<CheckResult> for Check {
+    fn from(check: CheckResult) -> Self {
+        let figure = |text: Option<compact_str::CompactString>| match text {
+            None => Value::Null,
+            Some(text) if check.unit.is_empty() => Value::from(text.as_str()),
+            Some(text) => number(&text),
+        };
+        Self {
+            id: check.id.to_string(),
+            verdict: check.verdict,
+            observed: figure(check.observed),
+            threshold: figure(check.threshold),
+            samples: check.samples,
+            reason: check.reason,
+            unit: check.unit.to_string(),
+            waived: check.waived,
+        }
+    }
+}
+
+/// What a request to decide may say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Request {
+    /// Who asks.
+    by: Option<String>,
+    /// Whose thresholds are asked for.
+    profile: Option<String>,
+}
+
+impl Request {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let request: Self = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request(format!("The body is not {{\"by\", \"profile\"}} in JSON: {error}.")))?;
+        match &request.by {
+            Some(by) if by.len() > 200 => Err(Problem::bad_request("\"by\" has at most 200 bytes.".to_owned())),
+            _ => Ok(request),
+        }
+    }
+}
+
+/// What the gate would say.
+pub(crate) async fn preview(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Body>, Problem> {
+    let params = Params::strict(&uri, &["profile", "at"])?;
+    let now = server.now();
+    let at = params.at(now)?.unwrap_or(now);
+    let decided = judge(&server, at, params.get("profile"), ANONYMOUS)?;
+    Ok(Json(Body::new(decided, None)))
+}
+
+/// Decides, and answers once the decision is on the log. Without the log there is no decision.
+pub(crate) async fn decide_now(
+    State(server): State<Arc<Server>>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Body>, Problem> {
+    let params = Params::strict(&uri, &["profile"])?;
+    let body = body.map_err(|rejection| {
+        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
+    })?;
+    let request = Request::read(&body)?;
+    let profile = request.profile.as_deref().or(params.get("profile"));
+    let standing = server.standing();
+    if let Standing::Unreachable(reason) = &standing {
+        return Err(Problem::log_unreachable(format!("No decision without the log: {reason}.")));
+    }
+    let decided = judge(&server, server.now(), profile, request.by.as_deref().unwrap_or(ANONYMOUS))?;
+    if matches!(standing, Standing::Replaying { .. }) {
+        return Ok(Json(Body::new(decided, None)));
+    }
+    match server.writer.write(vec![Event::GateDecided(decided.clone())]).await {
+        Ok(appended) => {
+            metrics::counter!(metric::GATE_DECISIONS, "verdict" => verdict_text(decided.verdict)).increment(1);
+            Ok(Json(Body::new(decided, Some(appended.seq))))
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a gate decision was not recorded");
+            Err(Problem::log_unreachable(format!("The decision could not be recorded, so there is none: {error}.")))
+        }
+    }
+}
+
+/// A decision over one state: its digest and its figures are of the same position.
+fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
+    for _ in 0..TRIES {
+        let (state_digest, seq) = server.projection.digest_at();
+        let positions = vec![StreamPosition { partition: server.projection.partition(), seq }];
+        let build = format!("{} ({})", server.build.version, server.build.id);
+        let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
+        let decided = server.view(at, |view| {
+            if view.state.head().position != seq {
+                return Ok(None);
+            }
+            let slo = view.slo(profile)?;
+            let (_, health) = server.judge(&slo);
+            Ok::<_, Problem>(Some(decide(&view, &slo, &health, circumstances)))
+        })?;
+        match (decided, server.standing()) {
+            (Some(decided), Standing::Replaying { folded, of }) => return Ok(withhold(decided, folded, of)),
+            (Some(decided), _) => return Ok(decided),
+            (None, _) => {}
+        }
+    }
+    let detail = "The log moves faster than a decision can be made; try again.".to_owned();
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "No decision could be made", detail))
+}
+
+/// While the log is still being read there is nothing to judge by, whatever the figures so far look like.
+fn withhold(mut decided: GateDecided, folded: u64, of: u64) -> GateDecided {
+    for check in &mut decided.checks {
+        check.verdict = CheckVerdict::NoData;
+        check.observed = None;
+        check.samples = 0;
+        check.reason = format!("Spark is still reading its log: {folded} of {of} frames");
+    }
+    decided.verdict = Verdict::NoData;
+    let content = format!("{}-withheld", decided.id);
+    decided.id = spark_core::hex(&Sha256::digest(content)[..16]).into();
+    decided
+}
+
+pub(crate) const fn verdict_text(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "fail",
+        Verdict::NoData => "no_data",
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET /api/healthz`: how Spark is, and the figures that its profile asks for.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use spark_core::health::{Component, Status};
+use spark_core::units::decimal;
+use spark_core::view::{Slo, rfc3339};
+
+use crate::api::number;
+use crate::api::problem::Problem;
+use crate::app::{BuildInfo, Server};
+use crate::params::Params;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    status: Status,
+    /// Seconds since the service started.
+    uptime: u64,
+    slo: SloFigures,
+    components: Vec<Component>,
+    reasons: Vec<String>,
+    profile: String,
+    at: String,
+    build: &'a BuildInfo,
+}
+
+/// The figures of the last five minutes; null without data.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SloFigures {
+    /// Milliseconds.
+    latency_p95: Value,
+    /// Percent.
+    error_rate: Value,
+    /// Seconds.
+    staleness: Value,
+}
+
+impl SloFigures {
+    fn of(slo: &Slo<'_>) -> Self {
+        let figure = |value: Option<u64>, places| value.map_or(Value::Null, |value| number(&decimal(value, places)));
+        Self {
+            latency_p95: figure(slo.figures.latency_p95_us(), 3),
+            error_rate: figure(slo.figures.error_rate_ppm(), 4),
+            staleness: figure(slo.staleness_us.map(|us| us / 1_000), 3),
+        }
+    }
+}
+
+/// Answers 200 while Spark itself works, 503 when a part of it is gone.
+pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<Response, Problem> {
+    let params = Params::strict(&uri, &["profile", "at"])?;
+    let now = server.now();
+    let at = params.at(now)?.unwrap_or(now);
+    let (slo, profile, components, health) = server.view(at, |view| {
+        let slo = view.slo(params.get("profile"))?;
+        let (components, health) = server.judge(&slo);
+        Ok::<_, Problem>((SloFigures::of(&slo), slo.profile_name.to_string(), components, health))
+    })?;
+    let code = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let body = Body {
+        status: health.status,
+        uptime: now.since_us(server.started) / 1_000_000,
+        slo,
+        components,
+        reasons: health.reasons,
+        profile,
+        at: rfc3339(at),
+        build: &server.build,
+    };
+    Ok((code, Json(body)).into_response())
+}

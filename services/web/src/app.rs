@@ -1,0 +1,121 @@
+//! What the web service is given, and what it keeps while it runs.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::Serialize;
+use spark_aggregator::Projection;
+use spark_core::health::{Component, Health, judge};
+use spark_core::view::{Slo, View};
+use spark_eventlog::clock::WallClock;
+use spark_eventlog::writer::EventWriter;
+use spark_schemas::TimeNs;
+use tokio_util::sync::CancellationToken;
+
+use crate::assets::Assets;
+use crate::live::LivePages;
+use crate::standing::Standing;
+
+/// Which implementation keeps the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogMode {
+    /// The archive on this machine's disk.
+    Archive,
+    /// NATS JetStream.
+    Jetstream,
+}
+
+impl LogMode {
+    /// As the API says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Jetstream => "jetstream",
+        }
+    }
+}
+
+/// Which build runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BuildInfo {
+    /// The version, such as `0.1.0`.
+    pub version: String,
+    /// What tells two builds of one version apart; open pages ask to be reloaded when it changes.
+    pub id: String,
+}
+
+/// Everything the web service is given.
+pub struct App {
+    /// Where every figure comes from.
+    pub projection: Projection,
+    /// Which log the projection follows.
+    pub log_mode: LogMode,
+    /// Writes the decisions that are made here.
+    pub writer: EventWriter,
+    /// The edge's clock.
+    pub clock: WallClock,
+    /// Which build runs.
+    pub build: BuildInfo,
+    /// When the service started.
+    pub started: TimeNs,
+    /// The executor that is watched is the built-in stand-in.
+    pub stand_in: bool,
+    /// Where the service listens; the smoke test asks itself there.
+    pub self_base: SocketAddr,
+    /// Renders the metrics in Prometheus's text format.
+    pub metrics_render: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl App {
+    /// The instant now, by the edge's clock.
+    pub(crate) fn now(&self) -> TimeNs {
+        (self.clock)()
+    }
+
+    /// How far what is shown can be trusted.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::of(&self.projection.status(), self.now(), self.started)
+    }
+
+    /// The parts of Spark and how each is.
+    pub(crate) fn components(&self) -> Vec<Component> {
+        crate::standing::components(&self.projection.status(), self.log_mode, self.now(), self.started)
+    }
+
+    /// Spark's health as the figures of `slo` and its own parts say.
+    pub(crate) fn judge(&self, slo: &Slo<'_>) -> (Vec<Component>, Health) {
+        let components = self.components();
+        let health = judge(&components, slo);
+        (components, health)
+    }
+
+    /// Looks at the projection from `at`.
+    pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
+        self.projection.view(at, look)
+    }
+}
+
+/// The service as its handlers see it.
+pub(crate) struct Server {
+    pub(crate) app: Arc<App>,
+    pub(crate) assets: Assets,
+    pub(crate) live: LivePages,
+    /// Ends the streams when the service shuts down.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Server {
+    pub(crate) fn new(app: Arc<App>, shutdown: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { app, assets: Assets::embedded(), live: LivePages::default(), shutdown })
+    }
+}
+
+impl Deref for Server {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}

@@ -1,0 +1,83 @@
+//! What several pages show of targets, taken out of the view.
+
+use spark_core::config::Role;
+use spark_core::series::NotKept;
+use spark_core::view::{Figures, SLO_WINDOW, TargetView, View};
+use spark_core::window::{Tier, Window};
+use spark_schemas::derived::TargetState;
+use spark_schemas::{Name, TimeNs};
+
+use crate::chart::Point;
+
+const MINUTE: u64 = 60 * TimeNs::SECOND;
+/// Minutes that charts show.
+const MINUTES: u64 = 60;
+/// Half hours that uptime bars show.
+const HALF_HOURS: u64 = 48;
+
+/// One target, as lists show it.
+pub(super) struct TargetFacts {
+    pub(super) name: Name,
+    pub(super) url: Option<String>,
+    pub(super) role: Option<Role>,
+    pub(super) demo: bool,
+    pub(super) state: TargetState,
+    pub(super) reason: String,
+    pub(super) staleness_us: Option<u64>,
+    /// The last five minutes.
+    pub(super) recent: Result<Figures, NotKept>,
+}
+
+impl TargetFacts {
+    pub(super) fn of(view: &View<'_>, target: &TargetView<'_>) -> Self {
+        Self {
+            name: target.name.clone(),
+            url: target.config.map(|config| config.url.to_string()),
+            role: target.config.and_then(|config| config.role),
+            demo: target.is_demo(),
+            state: target.state,
+            reason: target.reason.clone(),
+            staleness_us: target.staleness_us,
+            recent: view.window(target.name, SLO_WINDOW),
+        }
+    }
+}
+
+/// What passed of all observations, in parts per million, rounded down so that a failure always shows.
+pub(super) fn uptime_ppm(figures: &Figures) -> Option<u64> {
+    figures.error_rate_ppm().map(|failed| 1_000_000 - failed)
+}
+
+/// The last hour of `targets`, minute by minute.
+pub(super) fn last_hour(view: &View<'_>, targets: &[TargetView<'_>]) -> Result<Vec<Point>, NotKept> {
+    // Fails where the minutes are no longer kept.
+    view.window_over(targets, Window::H2)?;
+    Ok(points(view, targets, Tier::Minute, MINUTE, MINUTES))
+}
+
+/// The last 24 hours of `targets`, half hour by half hour.
+pub(super) fn last_day(view: &View<'_>, targets: &[TargetView<'_>]) -> Result<Vec<Point>, NotKept> {
+    view.window_over(targets, Window::D3)?;
+    Ok(points(view, targets, Tier::Minutes15, 30 * MINUTE, HALF_HOURS))
+}
+
+fn points(view: &View<'_>, targets: &[TargetView<'_>], tier: Tier, width_ns: u64, number: u64) -> Vec<Point> {
+    let last = view.at.0 / width_ns;
+    let first = (last + 1).saturating_sub(number);
+    let mut points: Vec<Point> = (first..=last).map(|n| Point::new(TimeNs(n * width_ns), width_ns)).collect();
+    for (start, tally) in view.history(targets, tier, TimeNs(first * width_ns)) {
+        if let Some(point) = points.get_mut((start.0 / width_ns).saturating_sub(first) as usize) {
+            point.tally.add(&tally);
+        }
+    }
+    for series in targets.iter().flat_map(|target| view.state.series_of(target.name)) {
+        let due_from = |at: TimeNs| series.head.expectation.due(at, view.at);
+        let mut due = due_from(TimeNs(first * width_ns));
+        for point in &mut points {
+            let later = due_from(TimeNs(point.start.0 + width_ns));
+            point.expected += due.saturating_sub(later);
+            due = later;
+        }
+    }
+    points
+}

@@ -1,0 +1,187 @@
+//! `/`: the state of everything, for everyone; what is not known stands first.
+
+use maud::{Markup, html};
+use spark_core::series::NotKept;
+use spark_core::view::{Figures, View};
+use spark_core::window::Window;
+use spark_schemas::derived::TargetState;
+
+use super::Region;
+use super::facts::{TargetFacts, last_day, uptime_ppm};
+use super::frame::Frame;
+use super::panel::{badges, empty, icon, panel, state};
+use crate::api::problem::Problem;
+use crate::chart::{Point, uptime};
+use crate::format::{self, latency_ms, percent};
+
+pub(super) struct Model {
+    targets: Vec<Card>,
+}
+
+struct Card {
+    facts: TargetFacts,
+    /// The last 24 hours.
+    day: Result<Day, NotKept>,
+    stand_in: bool,
+}
+
+struct Day {
+    figures: Figures,
+    points: Vec<Point>,
+}
+
+/// The sentence that everyone reads.
+struct Headline {
+    class: &'static str,
+    text: String,
+    why: String,
+}
+
+impl Model {
+    pub(super) fn take(view: &View<'_>, frame: &Frame) -> Self {
+        let targets = view.targets();
+        let cards = targets.iter().map(|target| {
+            let day = || {
+                let figures = view.window(target.name, Window::D1)?;
+                Ok(Day { figures, points: last_day(view, std::slice::from_ref(target))? })
+            };
+            let facts = TargetFacts::of(view, target);
+            Card { stand_in: frame.is_stand_in(facts.role), facts, day: day() }
+        });
+        Self { targets: cards.collect() }
+    }
+
+    pub(super) fn is_demo(&self) -> bool {
+        self.targets.iter().any(|card| card.facts.demo)
+    }
+
+    pub(super) fn render(&self, frame: &Frame) -> Vec<Region> {
+        let body = if self.targets.is_empty() {
+            empty("Nothing is watched yet", html! { "Name a target in " code { "spark.toml" } ", or start a probe." })
+        } else {
+            html! { ul .targets { @for card in &self.targets { (card.render(frame)) } } }
+        };
+        vec![
+            Region { id: "state", class: "hero-region", label: "State now", body: self.hero(frame) },
+            panel(frame, "targets", "panel wide", "Targets", Ok(body)),
+        ]
+    }
+
+    fn hero(&self, frame: &Frame) -> Markup {
+        let Headline { class, text, why } = self.headline(frame);
+        html! {
+            div class={ "hero " (class) } {
+                (icon(class))
+                div {
+                    p .big { (text) }
+                    p .why { (why) }
+                    @if class != "bad" && !frame.health.reasons.is_empty() && frame.standing.is_live() {
+                        ul .reasons { @for reason in &frame.health.reasons { li { (reason) } } }
+                    }
+                }
+            }
+        }
+    }
+
+    fn headline(&self, frame: &Frame) -> Headline {
+        let counted: Vec<&TargetFacts> =
+            self.targets.iter().map(|card| &card.facts).filter(|target| !target.demo).collect();
+        let names = |state: TargetState| -> Vec<&str> {
+            counted.iter().filter(|target| target.state == state).map(|target| target.name.as_str()).collect()
+        };
+        let (down, unknown) = (names(TargetState::Down), names(TargetState::Unknown));
+        let headline = |class, text: String, why: String| Headline { class, text, why };
+        if let Some(why) = frame.standing.sentence().filter(|_| !frame.pinned) {
+            return headline("unknown", "Spark can’t say right now".to_owned(), why);
+        }
+        if counted.is_empty() {
+            let why = match self.targets.is_empty() {
+                true => "No target is configured, and no probe has spoken.",
+                false => "Only demonstration targets are watched, and those count for nothing.",
+            };
+            return headline("unknown", "Nothing is watched yet".to_owned(), why.to_owned());
+        }
+        let all = counted.len();
+        if !down.is_empty() {
+            let and_unknown = match unknown.as_slice() {
+                [] => String::new(),
+                names => format!(" Unknown: {}.", listed(names)),
+            };
+            let why = format!("Down: {}.{and_unknown}", listed(&down));
+            return headline("bad", format!("{} of {} down", down.len(), targets(all)), why);
+        }
+        if !unknown.is_empty() {
+            let why = format!("Nothing recent is known of {}.", listed(&unknown));
+            return headline("unknown", format!("{} of {} unknown", unknown.len(), targets(all)), why);
+        }
+        let text = if all == 1 { "The one target is up".to_owned() } else { format!("All {} are up", targets(all)) };
+        match frame.health.reasons.as_slice() {
+            [] => headline("ok", text, format!("Every figure is within the limits of profile {}.", frame.profile)),
+            _ => headline("warn", format!("{text}, but not as they should be"), "What is not as it should be:".to_owned()),
+        }
+    }
+}
+
+fn targets(number: usize) -> String {
+    format!("{number} target{}", if number == 1 { "" } else { "s" })
+}
+
+/// At most five names.
+fn listed(names: &[&str]) -> String {
+    match names.len() {
+        0..=5 => names.join(", "),
+        all => format!("{} and {} more", names[..4].join(", "), all - 4),
+    }
+}
+
+impl Card {
+    fn render(&self, frame: &Frame) -> Markup {
+        let TargetFacts { name, url, demo, reason, recent, .. } = &self.facts;
+        html! {
+            li .target {
+                div .who {
+                    a .name href={ "/targets/" (name) } { (name) }
+                    (badges(*demo, self.stand_in))
+                    @if let Some(url) = url { span .url { (url) } }
+                }
+                div .how {
+                    (state(frame, self.facts.state))
+                    @if self.facts.state != TargetState::Up { span .reason { (reason) } }
+                }
+                @match &self.day {
+                    Ok(day) => (day.render(name)),
+                    Err(error) => p .why { (Problem::from(*error).detail) },
+                }
+                dl .facts {
+                    div { dt { "Uptime, 24 h" } dd { (self.uptime()) } }
+                    div { dt { "p95, 5 min" } dd { (recent.as_ref().map_or_else(|_| format::none(), |figures| latency_ms(figures.latency_p95_us()))) } }
+                    div { dt { "Errors, 5 min" } dd { (recent.as_ref().map_or_else(|_| format::none(), |figures| percent(figures.error_rate_ppm()))) } }
+                }
+            }
+        }
+    }
+
+    fn uptime(&self) -> Markup {
+        match &self.day {
+            Ok(day) => percent(uptime_ppm(&day.figures)),
+            Err(_) => format::none(),
+        }
+    }
+}
+
+impl Day {
+    fn render(&self, name: &str) -> Markup {
+        html! {
+            div .day {
+                (uptime(&self.points, name))
+                div .ends aria-hidden="true" {
+                    span { "24 h ago" }
+                    @if let Some(ppm) = self.figures.completeness_ppm() {
+                        span { "on " (format::percent_text(ppm)) " % of the expected checks" }
+                    }
+                    span { "now" }
+                }
+            }
+        }
+    }
+}
