@@ -1,6 +1,5 @@
 //! MessagePack in and out, in one place and with one rule: maps with field names, nothing after the value.
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 /// The bytes are not the MessagePack value that was expected.
@@ -27,7 +26,8 @@ pub fn to_msgpack<T: Serialize>(value: &T) -> Vec<u8> {
 pub(crate) fn from_msgpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     let value = T::deserialize(&mut deserializer)?;
-    match IgnoredAny::deserialize(&mut deserializer) {
+    // Nothing but the end of the input fails for want of a marker: a unit has no elements that could be missing one.
+    match <()>::deserialize(&mut deserializer) {
         Err(rmp_serde::decode::Error::InvalidMarkerRead(_end_of_input)) => Ok(value),
         _ => Err(DecodeError::Trailing),
     }

@@ -47,6 +47,8 @@ metrics! {
     LOG_APPENDED: Counter = "spark_log_appended_total";
     /// The log's last sequence number as this process sees it.
     LOG_LAST_SEQ: Gauge = "spark_log_last_seq";
+    /// What happened to the connection to NATS, by event.
+    LOG_CONNECTION_EVENTS: Counter = "spark_log_connection_events_total";
     /// Frames folded.
     FOLD_FRAMES: Counter = "spark_fold_frames_total";
     /// Observations counted.

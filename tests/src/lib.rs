@@ -1,1 +1,31 @@
-//! placeholder
+//! What the end-to-end tests share: real processes, each test in a world of its own.
+//!
+//! A [`World`] is a private directory with an executor to watch. Everything else is started in it: Spark on one machine
+//! ([`Up`]), Spark's three services beside a NATS server ([`Services`]), a browser. Ports are free ones, conditions are
+//! waited for with a deadline, and whatever a test started ends with it; when the test fails its logs are shown.
+//!
+//! What Spark wrote is read back by scripts in Python that share no code with it (`tests/python`).
+
+pub mod browser;
+mod http;
+mod nats;
+mod process;
+mod python;
+mod random;
+mod services;
+mod site;
+mod tools;
+mod up;
+pub mod wait;
+mod world;
+
+pub use http::{Answer, Client};
+pub use nats::NatsServer;
+pub use process::{Finished, Process, run};
+pub use python::{account_of_archive, account_of_stream, script};
+pub use random::Random;
+pub use services::Services;
+pub use site::{Behaviour, Site};
+pub use tools::{prometheus, promtool, repository, spark};
+pub use up::{Setup, Up};
+pub use world::{World, free_port, target_toml};

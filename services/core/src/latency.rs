@@ -169,7 +169,7 @@ mod tests {
         #[test]
         fn quantiles_are_those_of_the_hdrhistogram_crate(
             values in prop::collection::vec(0_u64..80_000_000, 1..200),
-            ppm in prop::sample::select(vec![0_u64, 1, 500_000, 900_000, 950_000, 990_000, 999_999, 1_000_000]),
+            ppm in prop::sample::select(vec![1_u64, 500_000, 900_000, 950_000, 990_000, 999_999, 1_000_000]),
         ) {
             let mut ours = Latencies::default();
             let mut reference = dense();

@@ -177,6 +177,10 @@ pub struct WebArgs {
     /// Listen beyond this machine although nobody has to log in.
     #[arg(long, env = "SPARK_INSECURE")]
     pub insecure: bool,
+    /// The trading executor. Without one, and as long as pages stay on this machine, a stand-in answers on port 4001 when
+    /// nothing else does, and the pages say so.
+    #[arg(long, value_name = "URL", env = "SPARK_EXECUTOR_URL")]
+    pub executor_url: Option<Url>,
     /// How to log, on standard error.
     #[arg(long, value_enum, env = "SPARK_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

@@ -7,6 +7,10 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// Where the built-in target looks for the executor.
+const EXECUTOR_ADDR: &str = "127.0.0.1:4001";
 
 use crate::cli::StandInArgs;
 use crate::edge;
@@ -22,6 +26,14 @@ pub fn run(args: &StandInArgs) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })?
+}
+
+/// Takes the executor's port if it is free. An executor that somebody names needs nobody to stand in for it.
+pub async fn bind_unless(named_executor: Option<&Url>) -> Option<TcpListener> {
+    match named_executor {
+        Some(_) => None,
+        None => TcpListener::bind(EXECUTOR_ADDR).await.ok(),
+    }
 }
 
 /// Answers like a healthy executor, and says that it is none.

@@ -53,7 +53,7 @@ pub struct App {
     /// Which log the projection follows.
     pub log_mode: LogMode,
     /// Writes the decisions that are made here.
-    pub writer: EventWriter,
+    pub writer: Arc<EventWriter>,
     /// The edge's clock.
     pub clock: WallClock,
     /// Which build runs.

@@ -87,7 +87,7 @@ pub(crate) fn percent_ppm(ppm: Option<u64>) -> Markup {
 
 /// Two decimals are enough above 0.1 %; below, and right under 100 %, every one counts.
 pub(crate) fn percent_text(ppm: u64) -> String {
-    if (1_000..=999_900).contains(&ppm) { decimal(ppm / 100, 2) } else { decimal(ppm, 4) }
+    if (1_000..999_900).contains(&ppm) { decimal((ppm + 50) / 100, 2) } else { decimal(ppm, 4) }
 }
 
 /// A staleness; its exact value is in seconds, as in `healthz`.
@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(latency(us), text);
         }
         assert_eq!(latency(12_345_678), "12.3 s");
-        for (ppm, text) in [(0, "0"), (1, "0.0001"), (12_345, "1.23"), (999_999, "99.9999"), (1_000_000, "100")] {
+        for (ppm, text) in [(0, "0"), (1, "0.0001"), (16_667, "1.67"), (999_999, "99.9999"), (1_000_000, "100")] {
             assert_eq!(percent_text(ppm), text);
         }
     }

@@ -186,8 +186,8 @@ impl Series {
         for tier in Tier::ALL {
             let (mut slot, mut left) = (missed.first_slot_ns.0, missed.slots);
             // Slots before the tier's reach fall into no bucket of it: step over them at once.
-            let reach = fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(digest::group_ns(tier));
-            let skipped = reach.saturating_sub(slot).div_ceil(interval_ns).min(left);
+            let kept_from = self.head.kept_from[tier.index()];
+            let skipped = kept_from.0.saturating_sub(slot).div_ceil(interval_ns).min(left);
             left -= skipped;
             slot = slot.saturating_add(skipped.saturating_mul(interval_ns));
             while left > 0 && slot <= last.0 {

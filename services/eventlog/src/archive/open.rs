@@ -38,6 +38,7 @@ pub(super) fn open(dir: &Path, options: ArchiveOptions) -> Result<(Archive, Opti
     if let Some(wanted) = options.incarnation.filter(|wanted| *wanted != contents.incarnation) {
         return Err(OpenError::Origin { dir: dir.to_owned(), found: contents.incarnation, wanted });
     }
+    contents.check_end(dir)?;
     let repair =
         (contents.torn_bytes > 0).then_some(Repair { last_seq: contents.next_seq - 1, bytes_cut: contents.torn_bytes });
     if let Some(Repair { last_seq, bytes_cut }) = repair {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{ConnectErrorKind, Event, ServerAddr, ServerError};
+use spark_schemas::metric;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::Publisher;
 
-/// Counts what happens to the connection, by `event`.
-const CONNECTION_EVENTS: &str = "spark_log_connection_events_total";
 /// The oldest server that has what the streams need (atomic batches, strict requests).
 const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 12, 0);
 /// How long a server may take to answer a connection attempt, a request or a publish.
@@ -231,7 +230,7 @@ fn observe(event: &Event, servers: &str, losses: &watch::Sender<u64>, refusals: 
             "client_error"
         }
     };
-    metrics::counter!(CONNECTION_EVENTS, "event" => label).increment(1);
+    metrics::counter!(metric::LOG_CONNECTION_EVENTS, "event" => label).increment(1);
 }
 
 /// `Permissions Violation for Publish to "spark.evt.0.x.obs"`

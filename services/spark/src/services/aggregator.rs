@@ -58,20 +58,21 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let stop_fold = stop.clone();
     running.start("fold", async move { Ok(follow.run(stop_fold).await?) });
 
-    let duties = |writer, publisher| Duties {
+    let control = writer(&log, CONTROL_AGENT)?;
+    let duties = |publisher| Duties {
         projection: projection.clone(),
-        writer: Arc::new(writer),
+        writer: Arc::clone(&control),
         publisher,
         clock: Arc::clone(&clock),
     };
-    let chores = duties(writer(&log, CONTROL_AGENT)?, Some(Arc::new(NatsPublisher(client.publisher())) as _));
+    let chores = duties(Some(Arc::new(NatsPublisher(client.publisher())) as _));
     let stop_chores = stop.clone();
     running.start("duties", async move {
         chores.run(stop_chores).await;
         Ok(())
     });
     let keeper = PolicyKeeper {
-        duties: Some(duties(writer(&log, CONTROL_AGENT)?, None)),
+        duties: Some(duties(None)),
         targets: None,
         file: args.common.config.clone().map(|file| (file, overrides)),
     };

@@ -67,11 +67,11 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let projection = open_projection(args.common.data.join("store"), archive.incarnation().to_owned()).await?;
 
     let log: Arc<dyn EventLog> = Arc::new(archive);
-    let control = || -> anyhow::Result<EventWriter> { writer(&log, CONTROL_AGENT) };
+    let control = writer(&log, CONTROL_AGENT)?;
     if let Some(repair) = repair {
         let (last_seq, bytes_cut) = (repair.last_seq, repair.bytes_cut);
         tracing::warn!(last_seq, bytes_cut, "a torn tail was cut from the log; it was never acknowledged");
-        control()?.write(vec![LogRepaired { at_ns: clock(), last_seq, bytes_cut }.into()]).await?;
+        control.write(vec![LogRepaired { at_ns: clock(), last_seq, bytes_cut }.into()]).await?;
     }
 
     let (stop_probe, stop_fold, stop_web) =
@@ -83,8 +83,16 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_fold.clone();
     running.start("fold", async move { Ok(follow.run(stop).await?) });
 
-    let app =
-        app(&projection, LogMode::Archive, control()?, build, started, &listener, extras.stand_in.is_some(), &metrics)?;
+    let app = app(
+        &projection,
+        LogMode::Archive,
+        Arc::clone(&control),
+        build,
+        started,
+        &listener,
+        extras.stand_in.is_some(),
+        &metrics,
+    )?;
     let stop = stop_web.clone();
     running.start("web", async move { Ok(spark_web::serve(listener, app, stop).await?) });
     let stop = stop_web.clone();
@@ -114,19 +122,19 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         Ok(())
     });
 
-    let duties = |writer| Duties {
+    let duties = || Duties {
         projection: projection.clone(),
-        writer: Arc::new(writer),
+        writer: Arc::clone(&control),
         publisher: None,
         clock: Arc::clone(&clock),
     };
-    let (chores, stop) = (duties(control()?), stop_probe.clone());
+    let (chores, stop) = (duties(), stop_probe.clone());
     running.start("duties", async move {
         chores.run(stop).await;
         Ok(())
     });
     let keeper = PolicyKeeper {
-        duties: Some(duties(control()?)),
+        duties: Some(duties()),
         targets: Some(targets_sender),
         file: args.common.config.clone().map(|file| (file, overrides)),
     };
@@ -162,18 +170,14 @@ pub(super) async fn open_projection(dir: PathBuf, incarnation: String) -> anyhow
 }
 
 /// A writer of declarations and decisions.
-pub(super) fn writer(log: &Arc<dyn EventLog>, agent: &str) -> anyhow::Result<EventWriter> {
+pub(super) fn writer(log: &Arc<dyn EventLog>, agent: &str) -> anyhow::Result<Arc<EventWriter>> {
     let subject = EventSubject { partition: 0, agent: Name::new(agent)?, class: Class::Ctl };
-    Ok(EventWriter::new(Arc::clone(log), subject, edge::new_boot))
+    Ok(Arc::new(EventWriter::new(Arc::clone(log), subject, edge::new_boot)))
 }
 
 impl Extras {
     async fn bind(args: &UpArgs) -> anyhow::Result<Self> {
-        // An executor that somebody names, or that is there already, needs nobody to stand in for it.
-        let stand_in = match args.common.executor_url {
-            Some(_) => None,
-            None => TcpListener::bind("127.0.0.1:4001").await.ok(),
-        };
+        let stand_in = stand_in::bind_unless(args.common.executor_url.as_ref()).await;
         let demo = match args.demo {
             true => Some(TcpListener::bind("127.0.0.1:0").await.context("listen for the demo service")?),
             false => None,
@@ -189,7 +193,7 @@ impl Extras {
         if let Some(listener) = self.demo {
             let served_until = stop.clone();
             running.start("demo", async move { Ok(demo::serve(listener, clock::system(), served_until).await?) });
-            let (writer, stop) = (Arc::new(writer(log, "demo")?), stop.clone());
+            let (writer, stop) = (writer(log, "demo")?, stop.clone());
             running.start("demo trading", async move {
                 demo::trade(writer, clock::system(), stop).await;
                 Ok(())

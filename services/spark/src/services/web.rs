@@ -20,7 +20,7 @@ use super::running::Running;
 use super::up::{open_projection, writer};
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
-use crate::edge;
+use crate::{edge, stand_in};
 
 /// The name under which the web service decides.
 const CONTROL_AGENT: &str = "web";
@@ -51,7 +51,16 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let stop_fold = stop.clone();
     running.start("fold", async move { Ok(follow.run(stop_fold).await?) });
     let control = writer(&log, CONTROL_AGENT)?;
-    let app = app(&projection, LogMode::Jetstream, control, build, started, &listener, false, &metrics)?;
+    let stand_in = match args.listen.ip().is_loopback() {
+        true => stand_in::bind_unless(args.executor_url.as_ref()).await,
+        false => None,
+    };
+    let is_stand_in = stand_in.is_some();
+    if let Some(listener) = stand_in {
+        let stop_stand_in = stop.clone();
+        running.start("stand-in executor", async move { Ok(stand_in::serve(listener, stop_stand_in).await?) });
+    }
+    let app = app(&projection, LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
     println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
     let stop_web = stop.clone();
     running.start("web", async move { Ok(spark_web::serve(listener, app, stop_web).await?) });
@@ -72,7 +81,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn app(
     projection: &Projection,
     log_mode: LogMode,
-    writer: EventWriter,
+    writer: Arc<EventWriter>,
     build: BuildInfo,
     started: TimeNs,
     listener: &TcpListener,

@@ -68,7 +68,7 @@ fn hover(point: &Point) -> String {
     text
 }
 
-/// One bar for each point: how much of it passed. Without observations a bar is grey, never green.
+/// One bar for each point: its colour says how much passed, its height how much was received. What is missing is grey.
 pub(crate) fn uptime(points: &[Point], name: &str) -> Markup {
     let with_data = points.iter().filter(|point| point.tally.count() > 0).count();
     let failing = points.iter().filter(|point| point.tally.failed > 0).count();
@@ -80,10 +80,26 @@ pub(crate) fn uptime(points: &[Point], name: &str) -> Markup {
     html! {
         svg .uptime viewBox={ "0 0 " (points.len()) " 10" } preserveAspectRatio="none" role="img" aria-label=(label) {
             @for (n, point) in points.iter().enumerate() {
-                rect class={ "bar " (quality(point)) } x=(format!("{:.2}", n as f64 + GAP / 2.0)) y="0"
-                    width=(1.0 - GAP) height="10" { title { (uptime_hover(point)) } }
+                @let x = format!("{:.2}", n as f64 + GAP / 2.0);
+                @let height = received(point) * 10.0;
+                g .slot {
+                    title { (uptime_hover(point)) }
+                    rect .bar.unknown x=(x) y="0" width=(1.0 - GAP) height="10" {}
+                    @if height > 0.0 {
+                        rect class={ "bar " (quality(point)) } x=(x) y=(format!("{:.2}", 10.0 - height)) width=(1.0 - GAP)
+                            height=(format!("{height:.2}")) {}
+                    }
+                }
             }
         }
+    }
+}
+
+/// Received of the expected observations, 0 to 1.
+fn received(point: &Point) -> f64 {
+    match point.tally.count() {
+        0 => 0.0,
+        received => (received as f64 / point.expected.max(received) as f64).max(0.1),
     }
 }
 

@@ -66,7 +66,7 @@ impl Model {
                 html! { span .note { "last hour, by minute" } },
                 hour(&|points| chart::latencies(points, Some(self.limit_us))),
             ),
-            panel(frame, "gate", "panel third", "Deploy gate", Ok(self.gate(frame))),
+            panel(frame, "gate", "panel third tall", "Deploy gate", Ok(self.gate(frame))),
             panel_with(
                 frame,
                 "errors",
@@ -75,7 +75,7 @@ impl Model {
                 html! { span .note { "last hour, by minute" } },
                 hour(&chart::errors),
             ),
-            panel(frame, "agents", "panel third", "Agents", Ok(agents::render(&self.agents, frame))),
+            panel(frame, "agents", "panel wide", "Agents", Ok(agents::render(&self.agents, frame))),
             panel(frame, "targets", "panel wide", "Targets", Ok(self.target_table(frame))),
         ]
     }

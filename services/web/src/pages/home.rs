@@ -91,7 +91,8 @@ impl Model {
         };
         let (down, unknown) = (names(TargetState::Down), names(TargetState::Unknown));
         let headline = |class, text: String, why: String| Headline { class, text, why };
-        if let Some(why) = frame.standing.sentence().filter(|_| !frame.pinned) {
+        if !frame.standing.is_live() && !frame.pinned {
+            let why = "Below is what was known last, and it is marked so.".to_owned();
             return headline("unknown", "Spark can’t say right now".to_owned(), why);
         }
         if counted.is_empty() {

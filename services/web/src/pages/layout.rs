@@ -23,11 +23,11 @@ pub(super) fn document(server: &Server, page: &Page, composed: Composed) -> Mark
     let mut regions = regions.into_iter();
     let pulse = regions.next();
     let class = match page {
-        Page::Home => "home",
-        Page::Dashboard(_) => "dashboard",
-        Page::Target(_) => "target",
-        Page::Portfolio | Page::Strategies => "trading",
-        Page::Settings => "settings",
+        Page::Home => "page-home",
+        Page::Dashboard(_) => "page-dashboard",
+        Page::Target(_) => "page-target",
+        Page::Portfolio | Page::Strategies => "page-trading",
+        Page::Settings => "page-settings",
     };
     let body = html! {
         main #main class={ "page " (class) } {
@@ -58,7 +58,7 @@ fn subtitle(page: &Page, frame: &Frame) -> Markup {
 /// A page that says why there is no page.
 pub(super) fn error(server: &Server, frame: &Frame, problem: &Problem) -> Markup {
     let body = html! {
-        main #main .page.error {
+        main #main .page.page-error {
             p .code { (problem.status.as_u16()) }
             h1 { (problem.title) }
             p .sub { (problem.detail) }

@@ -79,11 +79,11 @@ pub(super) fn icon(name: &'static str) -> Markup {
                     path d="M8 6v3.6m0 1.9v.1" {}
                 },
                 "clock" => {
-                    circle .line cx="8" cy="8" r="6.2" {}
+                    circle .ring cx="8" cy="8" r="6.2" {}
                     path d="M8 4.5V8l2.4 1.6" {}
                 },
                 _ => {
-                    circle .line cx="8" cy="8" r="6.2" {}
+                    circle .ring cx="8" cy="8" r="6.2" {}
                     path d="M6.3 6.4c.2-2.2 3.5-2 3.4.1 0 1.3-1.7 1.4-1.7 2.7m0 2.2v.1" {}
                 },
             }

@@ -94,7 +94,12 @@ impl Model {
             span .reason { (self.facts.reason) }
             (badges(self.facts.demo, frame.is_stand_in(self.facts.role)))
             @if let Some(url) = &self.facts.url { code .url { (url) } }
-            span .right { "overdue " (staleness(self.facts.staleness_us)) }
+            span .right {
+                @match self.facts.staleness_us {
+                    Some(0) => { data value="0" data-unit="s" { "on time" } },
+                    overdue => { "overdue " (staleness(overdue)) },
+                }
+            }
         }
     }
 

@@ -249,7 +249,7 @@ pub async fn start_at(
     let app = App {
         projection,
         log_mode: LogMode::Archive,
-        writer: EventWriter::new(Arc::clone(&log) as Arc<dyn EventLog>, subject, || Boot([0xee; 16])),
+        writer: Arc::new(EventWriter::new(Arc::clone(&log) as Arc<dyn EventLog>, subject, || Boot([0xee; 16]))),
         clock,
         build: BuildInfo { version: "0.1.0".to_owned(), id: BUILD.to_owned() },
         started,

@@ -117,11 +117,11 @@ pub(super) fn conditions(config: Option<&Target>) -> Markup {
     let Some(target) = config else {
         return empty("Not in this configuration", html! { "Only an agent’s own configuration has this target." });
     };
-    let offset = DurationUs(target.schedule().offset_us / 1_000 * 1_000);
+    let offset = latency(target.schedule().offset_us);
     let pair = |name: &str, value: Markup| html! { div { dt { (name) } dd { (value) } } };
     html! {
         dl .pairs {
-            (pair("Every", html! { (target.interval) ", " (offset) " after the whole interval" }))
+            (pair("Every", html! { (target.interval) ", " (offset) " into each" }))
             (pair("Timeout", html! { (target.timeout()) }))
             (pair("Request", html! { code { (target.method) } }))
             (pair("Status", html! { (target.expect_status) }))

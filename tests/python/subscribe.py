@@ -1,0 +1,100 @@
+"""Listens to what the aggregator derives, reads the frames of the stream, and holds both against the JSON Schemas.
+
+    subscribe.py URL SCHEMAS SECONDS       prints what was seen, and what was wrong with it
+"""
+
+import asyncio
+import collections
+import json
+import sys
+from pathlib import Path
+
+import msgpack
+import nats
+from jsonschema import Draft202012Validator
+
+import leaves as log
+
+DERIVED = {"window": "window", "health": "health", "gate": "gate"}
+
+
+class Checker:
+    """Validates, and remembers what was wrong."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.validators = {}
+        self.seen = collections.Counter()
+        self.wrong = []
+
+    def check(self, schema, value, what):
+        if schema not in self.validators:
+            text = (self.folder / f"{schema}.schema.json").read_text()
+            Draft202012Validator.check_schema(json.loads(text))
+            self.validators[schema] = Draft202012Validator(json.loads(text))
+        self.seen[schema] += 1
+        for error in self.validators[schema].iter_errors(value):
+            self.wrong.append(f"{what}: {error.json_path}: {error.message}")
+
+
+def as_json(value):
+    """MessagePack's bytes as the hex digits that JSON has."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+async def derived(url, seconds):
+    """The messages of some seconds, by subject."""
+    connection = await nats.connect(url)
+    heard = collections.defaultdict(list)
+
+    async def take(message):
+        heard[message.subject].append(message.data)
+
+    for subject in ["spark.window.*", "spark.health.*", "spark.gate", "spark.json.>"]:
+        await connection.subscribe(subject, cb=take)
+    print("listening", file=sys.stderr, flush=True)
+    await asyncio.sleep(seconds)
+    await connection.close()
+    return heard
+
+
+def check_derived(checker, heard):
+    for subject, messages in heard.items():
+        kind, *rest = subject.removeprefix("spark.").split(".")
+        if kind == "json":
+            continue
+        sibling = "spark.json." + ".".join([kind, *rest])
+        values = [msgpack.unpackb(data, raw=False) for data in messages]
+        for value in values:
+            checker.check(DERIVED[kind], value, subject)
+        # One of a pair may have come after the end.
+        siblings = [json.loads(data) for data in heard.get(sibling, [])]
+        pairs = min(len(values), len(siblings))
+        if pairs == 0 or values[:pairs] != siblings[:pairs]:
+            checker.wrong.append(f"{subject} and {sibling} differ")
+
+
+def check_frames(checker, leaves):
+    for leaf in leaves:
+        frame = as_json(msgpack.unpackb(leaf.payload, raw=False))
+        checker.check("frame", frame, f"leaf {leaf.seq}")
+        for event in frame["events"]:
+            (kind, fields), = event.items()
+            checker.check(f"event.{kind}", fields, f"leaf {leaf.seq}")
+
+
+def main():
+    url, folder, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    checker = Checker(folder)
+    heard = asyncio.run(derived(url, seconds))
+    check_derived(checker, dict(heard))
+    check_frames(checker, asyncio.run(log.from_stream(url)))
+    print(json.dumps({"seen": checker.seen, "subjects": sorted(heard), "wrong": checker.wrong[:20]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+//! A NATS server of the test's own, which syncs before it acknowledges.
+
+use std::path::{Path, PathBuf};
+
+use crate::http::Client;
+use crate::process::Process;
+use crate::tools::nats_server;
+use crate::wait::{self, LONG};
+use crate::world::{World, free_port};
+
+/// A NATS server with JetStream.
+#[derive(Debug)]
+pub struct NatsServer {
+    config: PathBuf,
+    logs: PathBuf,
+    port: u16,
+    monitor: Client,
+    process: Process,
+}
+
+impl NatsServer {
+    /// Starts one with its store in the test's world.
+    pub fn start(world: &World) -> Self {
+        let (port, monitor) = (free_port(), free_port());
+        let text = format!(
+            "server_name: spark-test\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+            world.path("nats").display()
+        );
+        let (config, logs) = (world.file("nats.conf", &text), world.logs());
+        let monitor = Client::new(&format!("http://127.0.0.1:{monitor}"));
+        let process = launch(&config, &logs);
+        let server = Self { config, logs, port, monitor, process };
+        server.until_ready();
+        server
+    }
+
+    /// Where clients connect to.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after a kill, with the store as it is.
+    pub fn start_again(&mut self) {
+        self.process = launch(&self.config, &self.logs);
+        self.until_ready();
+    }
+
+    fn until_ready(&self) {
+        wait::until("the NATS server is ready", LONG, || self.monitor.try_json("/healthz").map(drop));
+    }
+}
+
+fn launch(config: &Path, logs: &Path) -> Process {
+    let mut command = nats_server();
+    command.arg("--config").arg(config);
+    Process::start(command, "nats-server", logs)
+}

@@ -1,0 +1,160 @@
+//! Spark as three processes beside a NATS server.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::http::Client;
+use crate::nats::NatsServer;
+use crate::process::{Finished, Process, run};
+use crate::tools::spark;
+use crate::up::until_judged;
+use crate::wait::{self, LONG};
+use crate::world::{World, free_port};
+
+/// A NATS server, a probe, an aggregator and a web service.
+#[derive(Debug)]
+pub struct Services {
+    /// The agent.
+    pub probe: Process,
+    /// The aggregator.
+    pub aggregator: Process,
+    /// The web service.
+    pub web: Process,
+    /// The server that has the log.
+    pub nats: NatsServer,
+    /// The web service's API.
+    pub api: Client,
+    /// The aggregator's metrics and health.
+    pub aggregator_admin: Client,
+    /// The probe's metrics and health.
+    pub probe_admin: Client,
+    places: Places,
+}
+
+#[derive(Debug)]
+struct Places {
+    dir: PathBuf,
+    logs: PathBuf,
+    config: Option<PathBuf>,
+    executor_url: String,
+    nats_url: String,
+    web: u16,
+    probe_admin: u16,
+    aggregator_admin: u16,
+}
+
+impl Services {
+    /// Starts all of them; the log's stream is made first.
+    pub fn start(world: &World, config: Option<&str>) -> Self {
+        let nats = NatsServer::start(world);
+        let init = run(nats_init(&nats.url()));
+        assert_eq!(init.code, 0, "{init:?}");
+        let places = Places {
+            dir: world.path("services"),
+            logs: world.logs(),
+            config: config.map(|text| world.file("spark.toml", text)),
+            executor_url: world.executor.url("/health"),
+            nats_url: nats.url(),
+            web: free_port(),
+            probe_admin: free_port(),
+            aggregator_admin: free_port(),
+        };
+        let client = |port| Client::new(&format!("http://127.0.0.1:{port}"));
+        let services = Self {
+            probe: places.probe(),
+            aggregator: places.aggregator(),
+            web: places.web(),
+            nats,
+            api: client(places.web),
+            aggregator_admin: client(places.aggregator_admin),
+            probe_admin: client(places.probe_admin),
+            places,
+        };
+        services.until_up();
+        services
+    }
+
+    /// Where the aggregator keeps its copies of the log, one for each incarnation of the stream.
+    pub fn archives(&self) -> PathBuf {
+        self.places.dir.join("aggregator/archive")
+    }
+
+    /// Starts the probe again.
+    pub fn start_probe(&mut self) {
+        self.probe = self.places.probe();
+    }
+
+    /// Starts the aggregator again.
+    pub fn start_aggregator(&mut self) {
+        self.aggregator = self.places.aggregator();
+    }
+
+    /// Starts the web service again.
+    pub fn start_web(&mut self) {
+        self.web = self.places.web();
+    }
+
+    /// Waits until every service answers.
+    pub fn until_up(&self) {
+        for (what, client, path) in [
+            ("the web service", &self.api, "/api/healthz"),
+            ("the aggregator", &self.aggregator_admin, "/healthz"),
+            ("the probe", &self.probe_admin, "/healthz"),
+        ] {
+            wait::until(&format!("{what} is up"), LONG, || client.try_json(path).map(drop));
+        }
+    }
+
+    /// Waits until no check of the gate lacks data, and gives the preview.
+    pub fn until_judged(&self) -> Value {
+        until_judged(&self.api)
+    }
+
+    /// Runs a command that asks the web service, such as `gate`.
+    pub fn ask(&self, arguments: &[&str]) -> Finished {
+        let mut command = spark();
+        command.args(arguments).args(["--url", self.api.base()]);
+        run(command)
+    }
+}
+
+/// `spark nats init`
+pub(crate) fn nats_init(nats_url: &str) -> Command {
+    let mut command = spark();
+    command.args(["nats", "init", "--nats", nats_url]);
+    command
+}
+
+impl Places {
+    fn service(&self, name: &str) -> Command {
+        let mut command = spark();
+        command.args([name, "--nats", &self.nats_url]).arg("--data").arg(self.dir.join(name));
+        if name == "web" {
+            command.args(["--listen", &format!("127.0.0.1:{}", self.web)]);
+            return command;
+        }
+        command.args(["--url", &format!("http://127.0.0.1:{}", self.web), "--executor-url", &self.executor_url]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
+        command
+    }
+
+    fn probe(&self) -> Process {
+        let mut command = self.service("probe");
+        command.args(["--admin", &format!("127.0.0.1:{}", self.probe_admin)]);
+        Process::start(command, "probe", &self.logs)
+    }
+
+    fn aggregator(&self) -> Process {
+        let mut command = self.service("aggregator");
+        command.args(["--admin", &format!("127.0.0.1:{}", self.aggregator_admin)]);
+        Process::start(command, "aggregator", &self.logs)
+    }
+
+    fn web(&self) -> Process {
+        Process::start(self.service("web"), "web", &self.logs)
+    }
+}
