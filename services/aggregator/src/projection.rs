@@ -140,16 +140,17 @@ impl Projection {
         look(View { state: &inner.state, store: inner.buckets.as_store(), at })
     }
 
-    /// The state's digest at its position, in hex, and that position.
-    pub fn digest_at(&self) -> (String, u64) {
+    /// Looks at the state from the instant `at`, together with its digest in hex: both are of the same position.
+    pub fn view_with_digest<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>, String) -> R) -> R {
         let mut inner = self.write();
         let Inner { state, buckets, .. } = &mut *inner;
-        (spark_core::hex(&state.digest(buckets.as_store())), state.head().position)
+        let digest = spark_core::hex(&state.digest(buckets.as_store()));
+        look(View { state, store: buckets.as_store(), at }, digest)
     }
 
     /// The state's digest at its position, in hex.
     pub fn digest(&self) -> String {
-        self.digest_at().0
+        self.view_with_digest(TimeNs(0), |_view, digest| digest)
     }
 
     /// Folds recorded frames in order. Frames that were folded before change nothing.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -21,8 +21,6 @@ use crate::app::Server;
 use crate::params::Params;
 use crate::standing::Standing;
 
-/// How often a decision is tried again because the fold moved between its digest and its figures.
-const TRIES: usize = 32;
 /// Who asks, when nobody says.
 const ANONYMOUS: &str = "api";
 
@@ -174,27 +172,19 @@ pub(crate) async fn decide_now(
 
 /// A decision over one state: its digest and its figures are of the same position.
 fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
-    for _ in 0..TRIES {
-        let (state_digest, seq) = server.projection.digest_at();
+    let standing = server.standing();
+    let decided = server.projection.view_with_digest(at, |view, state_digest| {
+        let seq = view.state.head().position;
         let positions = vec![StreamPosition { partition: server.projection.partition(), seq }];
         let build = format!("{} ({})", server.build.version, server.build.id);
-        let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
-        let decided = server.view(at, |view| {
-            if view.state.head().position != seq {
-                return Ok(None);
-            }
-            let slo = view.slo(profile)?;
-            let (_, health) = server.judge(&slo);
-            Ok::<_, Problem>(Some(decide(&view, &slo, &health, circumstances)))
-        })?;
-        match (decided, server.standing()) {
-            (Some(decided), Standing::Replaying { folded, of }) => return Ok(withhold(decided, folded, of)),
-            (Some(decided), _) => return Ok(decided),
-            (None, _) => {}
-        }
+        let slo = view.slo(profile)?;
+        let (_, health) = server.judge(&slo);
+        Ok::<_, Problem>(decide(&view, &slo, &health, Circumstances { positions, state_digest, build, by: by.to_owned() }))
+    })?;
+    match standing {
+        Standing::Replaying { folded, of } => Ok(withhold(decided, folded, of)),
+        _ => Ok(decided),
     }
-    let detail = "The log moves faster than a decision can be made; try again.".to_owned();
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "No decision could be made", detail))
 }
 
 /// While the log is still being read there is nothing to judge by, whatever the figures so far look like.
