@@ -13,6 +13,9 @@ pub enum DecodeError {
     Trailing,
 }
 
+/// How deep values may nest; ours are some eight levels deep. rmp-serde's own limit of 1,024 overflowed a small stack.
+const DEPTH_MAX: usize = 64;
+
 /// Encodes `value` as MessagePack maps with field names.
 ///
 /// # Panics
@@ -25,6 +28,7 @@ pub fn to_msgpack<T: Serialize>(value: &T) -> Vec<u8> {
 /// Decodes one value, which may borrow texts and bytes from the input, and insists that nothing follows it.
 pub(crate) fn from_msgpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(DEPTH_MAX);
     let value = T::deserialize(&mut deserializer)?;
     // Nothing but the end of the input fails for want of a marker: a unit has no elements that could be missing one.
     match <()>::deserialize(&mut deserializer) {

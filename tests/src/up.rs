@@ -24,7 +24,8 @@ pub struct Setup {
     pub executor_url: String,
     /// What else is said to it.
     pub more: Vec<String>,
-    logs: PathBuf,
+    /// Where it logs to.
+    pub logs: PathBuf,
 }
 
 impl Setup {

@@ -169,21 +169,26 @@ fn position(log: &Value) -> Option<u64> {
     log["partitions"][0]["seq"].as_u64()
 }
 
-/// What the API ever showed: it was acknowledged, so it may never be less again.
+/// What the API ever showed or acknowledged: it may never be less again.
 #[derive(Default)]
 struct Seen {
     logs: Vec<Value>,
+    decisions: u64,
 }
 
 impl Seen {
-    /// Asks for the sums; a Spark that is still starting, or down, has none to show.
+    /// Asks for a decision and for the sums; a Spark that is still starting, or down, has none to give.
     fn look(&mut self, api: &Client) -> Option<Value> {
+        let decided = api.post("/api/tools/status", &Value::Object(serde_json::Map::new())).ok()?;
+        self.decisions += u64::from(decided.status == 200 && decided.json()["evidence"]["recorded"] == true);
         let log = api.try_json("/api/v1/log").ok()?;
         self.logs.push(log.clone());
         Some(log)
     }
 
     fn assert_kept_in(&self, account: &Value) {
+        let kept = account["kinds"]["gate_decided"].as_u64().unwrap_or_default();
+        assert!(kept >= self.decisions, "{} decisions were acknowledged, {kept} are kept", self.decisions);
         for run in self.logs.iter().flat_map(|log| log["agents"].as_array().expect("agents")) {
             let kept = account["agents"].as_array().expect("agents").iter().find(|kept| kept["boot"] == run["boot"]);
             let kept = kept.unwrap_or_else(|| panic!("{run} was shown once and is gone"));

@@ -150,11 +150,10 @@ impl Store {
 
     /// The committed state, after finishing or forgetting a checkpoint that was cut short.
     fn load(&self, incarnation: &str) -> Result<State, StoreError> {
-        let Some(commit) = self.commit()? else {
+        let Some(mut commit) = self.commit()? else {
             self.redo.clear().map_err(|source| self.failed(source))?;
-            return match self.data.is_empty() && !self.db.was_recovered() {
+            return match self.data.is_empty() {
                 true => Ok(State::default()),
-                false if self.data.is_empty() => Ok(State::default()),
                 false => Err(self.doubt("it has data but no commit record")),
             };
         };
@@ -166,6 +165,9 @@ impl Store {
         }
         if commit.redo {
             self.move_redo_to_place(&commit)?;
+            // Said before the next checkpoint fills the redo tree again: cut short, that one must be forgotten.
+            commit.redo = false;
+            self.write_commit(&commit)?;
         } else {
             self.redo.clear().map_err(|source| self.failed(source))?;
         }

@@ -1,6 +1,7 @@
 //! The edge: runtime, log subscriber, metrics recorder, signals, randomness and what this build is.
 
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -34,7 +35,9 @@ pub fn install_logging(format: LogFormat) -> Result<(), Unusable> {
         }
         Err(_not_set) => EnvFilter::new("info,async_nats=warn,sled=warn"),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -18,6 +18,7 @@ pub struct Watched {
     file: PathBuf,
     overrides: Overrides,
     seen: Option<Vec<u8>>,
+    hangups: Hangups,
 }
 
 /// What a look at the file gave.
@@ -29,10 +30,10 @@ pub enum Change {
 }
 
 impl Watched {
-    /// Keeps `file` in view, which was just read.
+    /// Keeps `file` in view, which was just read. From now on SIGHUP asks for a look instead of ending the program.
     pub fn new(file: PathBuf, overrides: Overrides) -> Self {
         let seen = std::fs::read(&file).ok();
-        Self { file, overrides, seen }
+        Self { file, overrides, seen, hangups: Hangups::listen() }
     }
 
     /// Waits for the next change; `None` at shutdown.
@@ -40,7 +41,7 @@ impl Watched {
         loop {
             let asked = tokio::select! {
                 () = shutdown.cancelled() => return None,
-                () = hung_up() => true,
+                () = self.hangups.next() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
             // An editor may have moved the file away for a moment; a reload that was asked for says so.
@@ -69,16 +70,35 @@ impl Watched {
     }
 }
 
+/// SIGHUP, where there is one; none is missed between two looks.
 #[cfg(unix)]
-async fn hung_up() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangups) => drop(hangups.recv().await),
-        Err(_) => std::future::pending().await,
+struct Hangups(Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Hangups {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self(signal(SignalKind::hangup()).ok())
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(hangups) => drop(hangups.recv().await),
+            None => std::future::pending().await,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn hung_up() {
-    std::future::pending::<()>().await;
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
 }

@@ -88,7 +88,8 @@ fn observe(target: &str, slot: TimeNs, age_s: u64, outage: bool, dice: &mut Dice
 fn day(now: TimeNs, hours: u64, outage: bool) -> World {
     let mut world = World::new();
     let mut dice = Dice(7);
-    let start = TimeNs((now.0 / (INTERVAL_S * TimeNs::SECOND)) * INTERVAL_S * TimeNs::SECOND - hours * 3_600 * TimeNs::SECOND);
+    let start =
+        TimeNs((now.0 / (INTERVAL_S * TimeNs::SECOND)) * INTERVAL_S * TimeNs::SECOND - hours * 3_600 * TimeNs::SECOND);
     world.configure(CONFIG, start);
     world.probe("ist-1", &TARGETS, INTERVAL_S, start);
     let mut slot = start;
@@ -181,8 +182,7 @@ async fn main() {
     let now = wall_now();
     let world = scene(&which, now);
     let clock = Arc::new(wall_now);
-    let service =
-        support::start_at(world, &format!("127.0.0.1:{port}"), clock, before(now, 4_000), true).await;
+    let service = support::start_at(world, &format!("127.0.0.1:{port}"), clock, before(now, 4_000), true).await;
     println!("{which} on http://{}", service.address);
     if matches!(which.as_str(), "live" | "outage" | "rejected" | "trading") {
         tokio::spawn(go_on(Arc::clone(&service.world), which == "outage"));
@@ -203,8 +203,10 @@ async fn go_on(world: Arc<std::sync::Mutex<World>>, outage: bool) {
         told = now.0 / width;
         let slot = TimeNs(told * width);
         let mut world = world.lock().unwrap();
-        let events: Vec<Event> =
-            TARGETS.into_iter().filter_map(|target| observe(target, slot, 0, outage, &mut dice).map(Event::from)).collect();
+        let events: Vec<Event> = TARGETS
+            .into_iter()
+            .filter_map(|target| observe(target, slot, 0, outage, &mut dice).map(Event::from))
+            .collect();
         world.say("ist-1", Class::Obs, now, events);
         world.heartbeat("ist-1", Class::Obs, now, 0);
         world.heartbeat("aggregator", Class::Ctl, now, 0);

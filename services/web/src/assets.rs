@@ -65,8 +65,7 @@ fn media_type(extension: &str) -> &'static str {
 pub(crate) async fn get(State(server): State<Arc<Server>>, path: Option<Path<String>>, uri: Uri) -> Response {
     let asset = path.as_ref().and_then(|Path(file)| server.assets.files.get(file));
     let Some((media_type, content)) = asset else { return Problem::unknown_path(uri.path()).into_response() };
-    let headers =
-        [(header::CONTENT_TYPE, *media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [(header::CONTENT_TYPE, *media_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (StatusCode::OK, headers, content.clone()).into_response()
 }
 

@@ -60,8 +60,10 @@ impl Standing {
                 Some(format!("Spark is reading its log: {} of {} frames.", count(*folded), count(*of)))
             }
             Self::Replaying { .. } => Some("Spark is reading its log.".to_owned()),
-            Self::Stale(why) => Some(format!("These figures are old: {why}.")),
-            Self::Unreachable(why) => Some(format!("The log can't be reached: {why}. Figures are the last ones known.")),
+            Self::Stale(why) => Some(format!("What is shown is old: {why}.")),
+            Self::Unreachable(why) => {
+                Some(format!("The log can't be reached: {why}. Figures are the last ones known."))
+            }
             Self::Failed(why) => Some(format!("The fold stopped: {why}. Figures are the last ones known.")),
         }
     }

@@ -34,7 +34,8 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let check = Arc::new(PreparedCheck::new(&target, &CheckContext::new(|_| None))?);
     let (mut rates, mut plain, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let checked = in_one_thread(checks, || {
+        let check = Arc::clone(&check);
+        let checked = in_one_thread(checks, move || {
             let check = Arc::clone(&check);
             async move { Ok(check.run(TimeNs(0)).await.outcome == Outcome::Ok) }
         })?;

@@ -113,7 +113,7 @@ async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
 }
 
 fn outgoing(observations: u64, per_frame: usize) -> Result<Vec<Outgoing>> {
-    let mut load = Load::new(1, TARGETS as usize, 5);
+    let mut load = Load::new(1, TARGETS as usize, 5_000);
     let subject = load.subject();
     let to = clock::wall_now();
     let from = TimeNs(to.0 - observations.div_ceil(TARGETS) * 5 * TimeNs::SECOND);

@@ -51,16 +51,16 @@ pub fn target_name(n: usize) -> Name {
 }
 
 impl Load {
-    /// `targets` of them, each observed once in `interval_s`.
+    /// `targets` of them, each observed once in `interval_ms`, in the run numbered `boot`.
     #[expect(clippy::expect_used, reason = "the literal is a name")]
-    pub fn new(targets: usize, interval_s: u64) -> Self {
-        let interval_us = interval_s * 1_000_000;
+    pub fn new(boot: u8, targets: usize, interval_ms: u64) -> Self {
+        let interval_us = interval_ms * 1_000;
         let schedule = |n| (target_name(n), Schedule::of_target(&target_name(n), interval_us));
         let mut targets: Vec<_> = (0..targets).map(schedule).collect();
         targets.sort_by_key(|(_, schedule)| schedule.offset_us);
         Self {
             agent: Name::new(AGENT).expect("a name"),
-            boot: Boot([0x5a; 16]),
+            boot: Boot([boot; 16]),
             interval_us,
             targets,
             next_frame: 0,
@@ -71,6 +71,11 @@ impl Load {
     /// The subject all frames travel on.
     pub fn subject(&self) -> EventSubject {
         EventSubject { partition: 0, agent: self.agent.clone(), class: Class::Obs }
+    }
+
+    /// Whether it said nothing yet.
+    pub fn is_fresh(&self) -> bool {
+        self.next_frame == 0
     }
 
     /// The frames in which the agent says, at `from`, what it probes.
@@ -85,15 +90,13 @@ impl Load {
     /// The observations of every slot that begins in `[from, to)`, in frames of `per_frame`.
     pub fn frames(&mut self, from: TimeNs, to: TimeNs, per_frame: usize) -> impl Iterator<Item = Frame> + '_ {
         let interval_ns = self.interval_us * 1_000;
-        let mut slots = (from.0 / interval_ns..=to.0 / interval_ns)
-            .flat_map(|round| (0..self.targets.len()).map(move |n| (round, n)))
-            .filter_map({
-                let schedules: Vec<Schedule> = self.targets.iter().map(|(_, schedule)| *schedule).collect();
-                move |(round, n)| {
-                    let slot = schedules[n].slot_start(round);
-                    (from <= slot && slot < to).then_some((n, slot))
-                }
-            });
+        let schedules: Vec<Schedule> = self.targets.iter().map(|(_, schedule)| *schedule).collect();
+        let rounds = from.0 / interval_ns..=to.0 / interval_ns;
+        let slots = rounds.flat_map(move |round| {
+            let starts: Vec<_> = schedules.iter().map(|schedule| schedule.slot_start(round)).enumerate().collect();
+            starts.into_iter().filter(move |(_, slot)| (from..to).contains(slot))
+        });
+        let mut slots = slots.fuse();
         std::iter::from_fn(move || {
             let events: Vec<Event> =
                 slots.by_ref().take(per_frame).map(|(n, slot)| self.observed(n, slot).into()).collect();

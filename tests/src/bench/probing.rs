@@ -77,30 +77,158 @@ pub fn lateness(options: &Options) -> Result<Vec<Figure>> {
 
 /// 10,000 observations a second, in frames that linger for 50 ms.
 pub fn visible(options: &Options) -> Result<Vec<Figure>> {
-    const RATE: u64 = 10_000;
     let run_for = options.pick(Duration::from_secs(10), Duration::from_secs(4));
     let dir = tempfile::tempdir()?;
-    let (mut waits, behind) = block_on(async {
+    let mut waits = block_on(async {
         let pipeline = Pipeline::start(dir.path())?;
-        let (run, seen) = (pipeline.run(), pipeline.watch());
-        let (said, made) = (pipeline.say(RATE, run_for), async {
-            let made = said_until_folded(&pipeline, pipeline.say(RATE, run_for)).await;
+        let (folded, seen, made) = tokio::join!(pipeline.fold(), pipeline.watch(), async {
+            let made = pipeline.feed(run_for).await;
             pipeline.stop.cancel();
             made
         });
-        drop(said);
-        let (followed, seen, made) = tokio::join!(run, seen, made);
-        followed?;
-        let made = made?;
-        let behind = made.iter().map(|(_, at)| *at).max();
-        let waits: Vec<Duration> = made.iter().map(|(seq, at)| between(*at, seen_at(&seen, *seq))).collect();
-        Ok((waits, behind))
+        folded?;
+        Ok(made?.into_iter().map(|(seq, at)| between(at, seen_at(&seen, seq))).collect::<Vec<_>>())
     })?;
-    let _ = behind;
     let p99 = quantile(&mut waits, 990_000);
-    let what = format!("{RATE} observations a second, made to visible in gate and page, p99 of {}", waits.len());
+    let what = format!("10,000 observations a second, made to visible in gate and page, p99 of {}", waits.len());
     Ok(vec![
         Figure::new(what, ms(p99), "250 ms").reached(p99 <= Duration::from_millis(250), BUSY),
-        Figure::aside("  median", ms(quantile(&mut waits, 500_000))),
+        Figure::aside("  the median", ms(quantile(&mut waits, 500_000))),
     ])
+}
+
+impl Pipeline {
+    fn start(dir: &Path) -> Result<Self> {
+        let (log, _) = Archive::open(dir.join("archive"), ArchiveOptions::default())?;
+        let projection = Projection::open(&dir.join("store"), 0, log.incarnation())?;
+        Ok(Self { log: Arc::new(log), projection, stop: CancellationToken::new() })
+    }
+
+    fn log(&self) -> Arc<dyn EventLog> {
+        Arc::<Archive>::clone(&self.log)
+    }
+
+    /// Folds the log until stopped.
+    async fn fold(&self) -> Result<()> {
+        let (projection, log) = (self.projection.clone(), self.log());
+        Ok(Follow { projection, log, recorder: None, clock: clock::system() }.run(self.stop.clone()).await?)
+    }
+
+    /// Notes when each position was folded, until stopped.
+    async fn watch(&self) -> Seen {
+        let mut positions = self.projection.changes();
+        let mut seen = Seen::new();
+        while let Some(Ok(())) = self.stop.run_until_cancelled(positions.changed()).await {
+            seen.push((*positions.borrow_and_update(), clock::wall_now()));
+        }
+        seen
+    }
+
+    /// Appends 10,000 observations a second; says in which frame each went, and when it was made.
+    async fn feed(&self, run_for: Duration) -> Result<Vec<(u64, TimeNs)>> {
+        let mut load = Load::new(1, 2_000, 200);
+        let subject = load.subject();
+        let mut made = Vec::new();
+        let mut ticks = interval(LINGER);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let begun = clock::wall_now();
+        let mut said_to = begun;
+        while between(begun, said_to) < run_for {
+            ticks.tick().await;
+            let now = clock::wall_now();
+            let frames: Vec<Frame> = load.frames(said_to, now, 300).collect();
+            said_to = now;
+            let outgoing = frames.iter().map(|frame| load::outgoing(frame, &subject)).collect::<Result<_>>()?;
+            let appended = self.log.append(outgoing).await?;
+            for (frame, appended) in frames.iter().zip(appended) {
+                made.extend(frame.events.iter().filter_map(as_observed).map(|one| (appended.seq, one.slot_ns)));
+            }
+        }
+        let last = made.last().context("nothing was said")?.0;
+        self.projection.changes().wait_for(|position| *position >= last).await?;
+        Ok(made)
+    }
+}
+
+/// Probes for a while; gives what the log has then, and when it was folded.
+async fn probe(dir: &Path, run_for: Duration) -> Result<(Vec<Recorded>, Seen, ProbeSummary)> {
+    let pipeline = Pipeline::start(dir)?;
+    let address = checks::serve()?;
+    let target = |n| -> Result<Target> {
+        let mut target = Target::new(target_name(n), format!("http://{address}/").parse()?);
+        target.interval = DurationUs::from_secs(1);
+        Ok(target)
+    };
+    let (_sender, targets) = watch::channel(Arc::new((0..PER_SECOND).map(target).collect::<Result<_>>()?));
+    let options = ProbeOptions {
+        agent: Name::new(AGENT)?,
+        partition: 0,
+        dir: dir.join("outbox"),
+        clock: clock::system(),
+        settings: Probe::default(),
+        context: Arc::new(CheckContext::new(|_| None)),
+        targets,
+    };
+    let stop_probe = CancellationToken::new();
+    let (folded, seen, summary, ()) = tokio::join!(
+        pipeline.fold(),
+        pipeline.watch(),
+        async {
+            let summary = spark_probe::run(options, pipeline.log(), stop_probe.clone()).await;
+            pipeline.stop.cancel();
+            summary
+        },
+        async {
+            sleep(run_for).await;
+            stop_probe.cancel();
+        },
+    );
+    folded?;
+    let last = pipeline.log.bounds().await?.last_seq;
+    let (mut reader, mut frames) = (pipeline.log.read(1).await?, Vec::new());
+    while (frames.len() as u64) < last {
+        frames.extend(reader.next_batch().await?);
+    }
+    Ok((frames, seen, summary?))
+}
+
+fn decoded(frames: &[Recorded]) -> Result<Vec<(u64, Event)>> {
+    let mut events = Vec::new();
+    for recorded in frames {
+        let frame = Frame::decode_alone(&recorded.payload)?;
+        events.extend(frame.events.into_iter().map(|event| (recorded.seq, event)));
+    }
+    Ok(events)
+}
+
+fn as_observed(event: &Event) -> Option<&Observed> {
+    if let Event::Observed(observed) = event { Some(observed) } else { None }
+}
+
+/// When the frame at `seq` was folded; never, when the fold was stopped before.
+fn seen_at(seen: &Seen, seq: u64) -> TimeNs {
+    let first = seen.partition_point(|(position, _)| *position < seq);
+    seen.get(first).map_or(TimeNs(u64::MAX), |(_, at)| *at)
+}
+
+fn between(earlier: TimeNs, later: TimeNs) -> Duration {
+    Duration::from_micros(later.since_us(earlier))
+}
+
+/// Slots from each target's first to its last that are neither observed nor missed, or are so twice.
+fn slots_unaccounted_for<'a>(events: impl Iterator<Item = &'a Event>) -> u64 {
+    let interval_ns = TimeNs::SECOND;
+    let mut targets: BTreeMap<&Name, (u64, TimeNs, TimeNs)> = BTreeMap::new();
+    for event in events {
+        let (target, first, slots) = match event {
+            Event::Observed(Observed { target, slot_ns, .. }) => (target, *slot_ns, 1),
+            Event::Missed(Missed { target, first_slot_ns, slots, .. }) => (target, *first_slot_ns, *slots),
+            _ => continue,
+        };
+        let last = TimeNs(first.0 + (slots - 1) * interval_ns);
+        let known = targets.entry(target).or_insert((0, first, last));
+        *known = (known.0 + slots, known.1.min(first), known.2.max(last));
+    }
+    let off = |(slots, first, last): &(u64, TimeNs, TimeNs)| slots.abs_diff((last.0 - first.0) / interval_ns + 1);
+    targets.values().map(off).sum()
 }

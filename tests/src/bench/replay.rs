@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
 fn write_archive(dir: &Path, observations: u64) -> Result<()> {
     const TARGETS: u64 = 200;
     const INTERVAL_S: u64 = 5;
-    let mut load = Load::new(TARGETS as usize, INTERVAL_S);
+    let mut load = Load::new(1, TARGETS as usize, INTERVAL_S * 1_000);
     let subject = load.subject();
     let from = TimeNs(1_750_000_000 * TimeNs::SECOND);
     let to = TimeNs(from.0 + observations / TARGETS * INTERVAL_S * TimeNs::SECOND);

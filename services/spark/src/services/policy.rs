@@ -25,15 +25,16 @@ pub struct PolicyKeeper {
 impl PolicyKeeper {
     /// Applies `config`, then every good change of the file, until `shutdown`.
     pub async fn run(self, config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+        // Before the replay, which may take a while: a change meanwhile is noticed after it.
+        let watched = self.file.clone().map(|(file, overrides)| (file.clone(), Watched::new(file, overrides)));
         if let Some(duties) = &self.duties {
             wait_until_live(&duties.projection, &shutdown).await;
             self.apply(duties, &config, &shutdown).await;
         }
-        let Some((file, overrides)) = self.file.clone() else {
+        let Some((file, mut watched)) = watched else {
             shutdown.cancelled().await;
             return Ok(());
         };
-        let mut watched = Watched::new(file.clone(), overrides);
         while let Some(change) = watched.next_change(&shutdown).await {
             match change {
                 Change::Applied(config) => {

@@ -39,9 +39,9 @@ const CONTROL_AGENT: &str = "spark";
 /// Runs `spark up`.
 pub fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     refuse_to_expose(args.listen, args.insecure)?;
-    if let Some(file) = &args.common.config {
-        configuration::read(file)?; // Say what is wrong with it before anything is touched.
-    }
+    // Say what is wrong with it before anything is touched.
+    let overrides = Overrides::new(&args.common, configuration::local_url(args.listen)?)?;
+    configuration::load(args.common.config.as_deref(), &overrides)?;
     edge::install_logging(args.common.log_format)?;
     edge::block_on(run(args))?
 }

@@ -120,8 +120,12 @@ impl Request {
         if body.is_empty() {
             return Ok(Self::default());
         }
+        // By way of an object: serde would also take an array for the fields in their order.
         let request: Self = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("The body is not {{\"by\", \"profile\"}} in JSON: {error}.")))?;
+            .and_then(|object: serde_json::Map<String, Value>| serde_json::from_value(Value::Object(object)))
+            .map_err(|error| {
+                Problem::bad_request(format!("The body is not {{\"by\", \"profile\"}} in JSON: {error}."))
+            })?;
         match &request.by {
             Some(by) if by.len() > 200 => Err(Problem::bad_request("\"by\" has at most 200 bytes.".to_owned())),
             _ => Ok(request),
@@ -179,7 +183,12 @@ fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result
         let build = format!("{} ({})", server.build.version, server.build.id);
         let slo = view.slo(profile)?;
         let (_, health) = server.judge(&slo);
-        Ok::<_, Problem>(decide(&view, &slo, &health, Circumstances { positions, state_digest, build, by: by.to_owned() }))
+        Ok::<_, Problem>(decide(
+            &view,
+            &slo,
+            &health,
+            Circumstances { positions, state_digest, build, by: by.to_owned() },
+        ))
     })?;
     match standing {
         Standing::Replaying { folded, of } => Ok(withhold(decided, folded, of)),

@@ -80,8 +80,7 @@ impl TargetFacts {
 pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Listing>, Problem> {
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let targets =
-        server.view(at, |view| view.targets().iter().map(|target| TargetFacts::of(&view, target)).collect());
+    let targets = server.view(at, |view| view.targets().iter().map(|target| TargetFacts::of(&view, target)).collect());
     Ok(Json(Listing { at: rfc3339(at), targets }))
 }
 

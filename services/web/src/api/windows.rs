@@ -21,9 +21,7 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<J
     let params = Params::strict(&uri, &["target", "window", "at"])?;
     let window = match params.get("window") {
         None => SLO_WINDOW,
-        Some(text) => {
-            text.parse().map_err(|error: WindowError| Problem::bad_request(format!("There is {error}.")))?
-        }
+        Some(text) => text.parse().map_err(|error: WindowError| Problem::bad_request(format!("There is {error}.")))?,
     };
     let now = server.now();
     let at = params.at(now)?.unwrap_or(now);

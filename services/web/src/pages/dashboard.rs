@@ -9,10 +9,10 @@ use spark_core::series::NotKept;
 use spark_core::view::View;
 use spark_schemas::event::CheckResult;
 
+use super::Region;
 use super::facts::{TargetFacts, last_hour};
 use super::frame::Frame;
 use super::panel::{badges, check_verdict, empty, panel, panel_with, state, verdict};
-use super::Region;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::chart::{self, Point};

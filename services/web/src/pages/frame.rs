@@ -32,12 +32,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn take(
-        server: &Server,
-        view: &View<'_>,
-        profile: Option<&str>,
-        pinned: bool,
-    ) -> Result<Self, Problem> {
+    pub(super) fn take(server: &Server, view: &View<'_>, profile: Option<&str>, pinned: bool) -> Result<Self, Problem> {
         let slo = view.slo(profile)?;
         let (_, health) = server.judge(&slo);
         let declarations = &view.state.head().declarations;

@@ -118,7 +118,11 @@ impl Model {
         let text = if all == 1 { "The one target is up".to_owned() } else { format!("All {} are up", targets(all)) };
         match frame.health.reasons.as_slice() {
             [] => headline("ok", text, format!("Every figure is within the limits of profile {}.", frame.profile)),
-            _ => headline("warn", format!("{text}, but not as they should be"), "What is not as it should be:".to_owned()),
+            _ => headline(
+                "warn",
+                format!("{text}, but not as they should be"),
+                "What is not as it should be:".to_owned(),
+            ),
         }
     }
 }

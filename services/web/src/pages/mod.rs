@@ -223,7 +223,9 @@ mod tests {
         ] {
             assert_eq!(Page::parse(&page.address()), Some(page));
         }
-        for address in ["", "/nothing", "/targets/", "/targets/a/b", "/targets/%2e", "http://[", "/dashboard?profile=a b"] {
+        for address in
+            ["", "/nothing", "/targets/", "/targets/a/b", "/targets/%2e", "http://[", "/dashboard?profile=a b"]
+        {
             assert_eq!(Page::parse(address), None, "{address}");
         }
     }

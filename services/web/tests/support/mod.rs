@@ -1,5 +1,6 @@
 //! A world for the tests and the look-around example: a projection filled with frames, and the service over it.
 #![allow(dead_code, reason = "each user takes what it needs")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is the report")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -46,14 +47,8 @@ impl World {
     pub fn say(&mut self, agent: &str, class: Class, at: TimeNs, events: Vec<Event>) {
         let runs = self.runs.len() as u8;
         let (boot, seq) = self.runs.entry((agent.to_owned(), class)).or_insert((Boot([runs + 1; 16]), 0));
-        let frame = Frame {
-            v: FRAME_VERSION,
-            agent: name(agent),
-            boot: *boot,
-            seq: *seq,
-            clock: Clock::default(),
-            events,
-        };
+        let frame =
+            Frame { v: FRAME_VERSION, agent: name(agent), boot: *boot, seq: *seq, clock: Clock::default(), events };
         *seq += 1;
         let subject = EventSubject { partition: 0, agent: name(agent), class };
         self.take(Outgoing::new(subject, &frame).unwrap(), at);
@@ -92,11 +87,8 @@ impl World {
 
     /// `agent` probes these from `at` on, at multiples of the interval.
     pub fn probe(&mut self, agent: &str, targets: &[&str], interval_s: u64, at: TimeNs) {
-        let schedule = |target: &&str| TargetSchedule {
-            target: name(target),
-            interval_us: interval_s * 1_000_000,
-            offset_us: 0,
-        };
+        let schedule =
+            |target: &&str| TargetSchedule { target: name(target), interval_us: interval_s * 1_000_000, offset_us: 0 };
         let targets = Targets { from_ns: at, part: 0, parts: 1, targets: targets.iter().map(schedule).collect() };
         self.say(agent, Class::Obs, at, vec![targets.into()]);
     }
@@ -243,8 +235,7 @@ pub async fn start_at(
     let address = listener.local_addr().unwrap();
     let projection = world.projection.clone();
     let world = Arc::new(Mutex::new(world));
-    let log =
-        Arc::new(HandLog { world: Arc::clone(&world), gone: AtomicBool::new(false), at: Arc::clone(&clock) });
+    let log = Arc::new(HandLog { world: Arc::clone(&world), gone: AtomicBool::new(false), at: Arc::clone(&clock) });
     let subject = EventSubject { partition: 0, agent: name("web"), class: Class::Ctl };
     let app = App {
         projection,

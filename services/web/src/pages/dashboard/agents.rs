@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 use spark_core::view::View;
-use spark_schemas::event::Heartbeat;
 use spark_schemas::TimeNs;
+use spark_schemas::event::Heartbeat;
 
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};

@@ -51,7 +51,9 @@ impl Tiles {
         let judged = |figure: Option<u64>, limit: u64| figure.map(|figure| figure < limit);
         let used = |figure: Option<u64>, limit: u64| figure.map(|figure| figure.saturating_mul(1_000) / limit.max(1));
         let history = |what: &str, value: &dyn Fn(&Point) -> Option<u64>| match hour {
-            Ok(points) => sparkline(&points.iter().map(value).collect::<Vec<_>>(), &format!("{what} over the last hour")),
+            Ok(points) => {
+                sparkline(&points.iter().map(value).collect::<Vec<_>>(), &format!("{what} over the last hour"))
+            }
             Err(_) => html! {},
         };
         let (p95, errors) = (self.figures.latency_p95_us(), self.figures.error_rate_ppm());
@@ -101,7 +103,9 @@ impl Tiles {
 
 impl Tile {
     fn render(&self, frame: &Frame) -> Markup {
-        let class = match self.holds {
+        // A figure that is not live keeps no limit.
+        let holds = self.holds.filter(|_| frame.standing.is_live() || frame.pinned);
+        let class = match holds {
             Some(true) => "ok",
             Some(false) => "bad",
             None => "plain",
@@ -110,7 +114,7 @@ impl Tile {
             article class={ "tile " (class) } {
                 header {
                     h2 { (self.title) }
-                    @match self.holds {
+                    @match holds {
                         Some(true) => span .state.ok { (icon("ok")) "within" },
                         Some(false) => span .state.bad { (icon("bad")) "beyond" },
                         None => {},

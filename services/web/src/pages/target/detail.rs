@@ -86,8 +86,12 @@ fn phases(observed: &Observed) -> Markup {
     if p.is_empty() || observed.latency_us == 0 {
         return html! {};
     }
-    let known =
-        [("dns", "DNS", p.dns_us), ("connect", "Connect", p.connect_us), ("tls", "TLS", p.tls_us), ("first", "First byte", p.first_byte_us)];
+    let known = [
+        ("dns", "DNS", p.dns_us),
+        ("connect", "Connect", p.connect_us),
+        ("tls", "TLS", p.tls_us),
+        ("first", "First byte", p.first_byte_us),
+    ];
     let sum: u64 = known.iter().filter_map(|(_, _, us)| *us).sum();
     let rest = observed.latency_us.saturating_sub(sum);
     let whole = sum.saturating_add(rest).max(1);

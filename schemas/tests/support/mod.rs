@@ -1,0 +1,286 @@
+//! One example of everything that is published, with every field and with the fewest.
+#![allow(dead_code, reason = "every test file takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+use std::path::PathBuf;
+
+use spark_schemas::derived::{GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
+use spark_schemas::event::*;
+use spark_schemas::{Boot, Class, Clock, Event, EventSubject, Frame, GAP_SUBJECT, Leaf, Name, TimeNs};
+
+pub const AT: TimeNs = TimeNs(1_767_225_600_000_000_000); // 2026-01-01T00:00:00Z
+
+pub fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub fn folder(below_the_crate: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(below_the_crate)
+}
+
+fn checks() -> Vec<CheckResult> {
+    vec![
+        CheckResult {
+            id: "healthz.slo.latencyP95".into(),
+            verdict: CheckVerdict::Warn,
+            observed: Some("149.503".into()),
+            threshold: Some("150".into()),
+            unit: "ms".into(),
+            samples: 60,
+            reason: "p95 latency over the last 5 minutes is below its limit".to_owned(),
+            waived: false,
+        },
+        CheckResult {
+            id: "executor.up".into(),
+            verdict: CheckVerdict::NoData,
+            observed: None,
+            threshold: None,
+            unit: "".into(),
+            samples: 0,
+            reason: "no target has the role of executor".to_owned(),
+            waived: true,
+        },
+    ]
+}
+
+/// Every kind with every field.
+pub fn full_events() -> Vec<Event> {
+    vec![
+        Observed {
+            target: name("checkout"),
+            slot_ns: AT,
+            started_ns: TimeNs(AT.0 + 1_250_000),
+            latency_us: 5_000_000,
+            outcome: Outcome::Fail,
+            reason: Some(FailReason::Status),
+            detail: Some("status 503, expected 200-299".into()),
+            status: Some(503),
+            phases: Phases { dns_us: Some(900), connect_us: Some(12_000), tls_us: Some(31_000), first_byte_us: Some(80_000) },
+            certificate_expires_ns: Some(TimeNs(AT.0 + 86_400_000_000_000)),
+        }
+        .into(),
+        Missed { target: name("checkout"), first_slot_ns: AT, interval_us: 5_000_000, slots: 12, why: MissedWhy::NotRunning }
+            .into(),
+        Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us: Some(-250) }.into(),
+        Targets {
+            from_ns: AT,
+            part: 1,
+            parts: 2,
+            targets: vec![TargetSchedule { target: name("checkout"), interval_us: 5_000_000, offset_us: 1_234_567 }],
+        }
+        .into(),
+        ConfigApplied { at_ns: AT, digest: "ab".repeat(32).into(), part: 0, parts: 1, body: "{}".to_owned() }.into(),
+        ConfigRejected {
+            at_ns: AT,
+            source: "spark.toml".to_owned(),
+            error: "line 3, column 12: \"5\" is not a duration".to_owned(),
+        }
+        .into(),
+        Maintenance {
+            at_ns: AT,
+            id: name("db-move"),
+            action: MaintenanceAction::Add,
+            targets: vec![name("checkout"), name("feed")],
+            from_ns: AT,
+            to_ns: TimeNs(AT.0 + 3_600_000_000_000),
+            reason: "the database moves".to_owned(),
+            by: "ayşe".to_owned(),
+        }
+        .into(),
+        Deployment { at_ns: AT, service: name("executor"), version: "2.4.1".to_owned(), by: "ci".to_owned() }.into(),
+        CanaryRan {
+            id: "c0ffee".into(),
+            at_ns: AT,
+            mode: CanaryMode::Real,
+            verdict: Verdict::Warn,
+            checks: checks(),
+            by: "ci".to_owned(),
+        }
+        .into(),
+        GateDecided {
+            id: "0123456789abcdef".into(),
+            at_ns: AT,
+            verdict: Verdict::Warn,
+            profile: name("prod"),
+            checks: checks(),
+            positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
+            policy_digest: "cd".repeat(32).into(),
+            state_digest: "ef".repeat(32).into(),
+            semantics: 1,
+            build: "0.1.0".to_owned(),
+            by: "ci".to_owned(),
+        }
+        .into(),
+        Alert {
+            id: "a1".into(),
+            at_ns: AT,
+            slo: name("checkout-availability"),
+            state: AlertState::Firing,
+            reason: "burns 15 times faster than the budget allows".to_owned(),
+        }
+        .into(),
+        Notified {
+            at_ns: AT,
+            alert: "a1".into(),
+            channel: name("on-call"),
+            delivered: false,
+            attempts: 3,
+            error: "status 500".to_owned(),
+        }
+        .into(),
+        Audit { at_ns: AT, actor: "mert".to_owned(), action: "gate.decide".into(), detail: "profile prod".to_owned() }.into(),
+        Rejected {
+            at_ns: AT,
+            partition: 0,
+            seq: 77,
+            subject: "spark.evt.0.ankara.obs".to_owned(),
+            reason: "the frame has no events".to_owned(),
+        }
+        .into(),
+        LogRepaired { at_ns: AT, last_seq: 1_000, bytes_cut: 17 }.into(),
+        ReportIssued {
+            at_ns: AT,
+            date: "2025-12-31".into(),
+            digest: "01".repeat(32).into(),
+            from_seq: 1,
+            to_seq: 1_000_001,
+        }
+        .into(),
+        Portfolio {
+            at_ns: AT,
+            account: name("main"),
+            currency: "TRY".to_owned(),
+            equity: "1250000.50".to_owned(),
+            positions: vec![Position {
+                symbol: "BTCTRY".to_owned(),
+                quantity: "0.25".to_owned(),
+                average_price: "3900000".to_owned(),
+                value: "1000000".to_owned(),
+            }],
+            demo: true,
+        }
+        .into(),
+        Strategy {
+            at_ns: AT,
+            name: name("mean-reversion"),
+            state: "running".to_owned(),
+            pnl: "-120.75".to_owned(),
+            currency: "TRY".to_owned(),
+            open_orders: 2,
+            demo: true,
+        }
+        .into(),
+        Note { at_ns: AT, text: "the feed's provider announced a change".to_owned(), by: "mert".to_owned() }.into(),
+    ]
+}
+
+/// The kinds that have fields which may be absent, without them.
+pub fn least_events() -> Vec<Event> {
+    vec![
+        Observed {
+            target: name("a"),
+            slot_ns: TimeNs(0),
+            started_ns: TimeNs(1),
+            latency_us: 0,
+            outcome: Outcome::Ok,
+            reason: None,
+            detail: None,
+            status: None,
+            phases: Phases::default(),
+            certificate_expires_ns: None,
+        }
+        .into(),
+        Heartbeat { at_ns: TimeNs(0), queue: 0, dropped: 0, clock_offset_us: None }.into(),
+        Targets { from_ns: TimeNs(0), part: 0, parts: 1, targets: Vec::new() }.into(),
+        Portfolio {
+            at_ns: TimeNs(0),
+            account: name("a"),
+            currency: String::new(),
+            equity: "0".to_owned(),
+            positions: Vec::new(),
+            demo: false,
+        }
+        .into(),
+        Strategy {
+            at_ns: TimeNs(0),
+            name: name("a"),
+            state: String::new(),
+            pnl: "0".to_owned(),
+            currency: String::new(),
+            open_orders: 0,
+            demo: false,
+        }
+        .into(),
+    ]
+}
+
+/// A frame of each event that a probe may say.
+pub fn frame() -> Frame {
+    let subject = subject();
+    let events = full_events().into_iter().filter(|event| event.may_travel_in(subject.class)).collect();
+    let clock = Clock { source: "chrony".into(), offset_us: Some(-42) };
+    Frame { v: 1, agent: subject.agent, boot: Boot(*b"sixteen bytes ok"), seq: 300, clock, events }
+}
+
+pub fn subject() -> EventSubject {
+    EventSubject { partition: 0, agent: name("ankara"), class: Class::Obs }
+}
+
+/// The leaf that `payload` is recorded as.
+pub fn leaf(payload: &[u8]) -> Leaf<'_> {
+    Leaf {
+        seq: 70_000,
+        received_ns: AT.0 + 61_000_000,
+        subject: "spark.evt.0.ankara.obs",
+        msg_id: "7369787465656e206279746573206f6b-300",
+        payload,
+    }
+}
+
+pub fn gap_leaf() -> Leaf<'static> {
+    Leaf { seq: 70_001, received_ns: AT.0 + 62_000_000, subject: GAP_SUBJECT, msg_id: "70009", payload: b"not in the stream" }
+}
+
+pub fn window_message() -> WindowMessage {
+    WindowMessage {
+        target: "checkout".to_owned(),
+        window: "5m".to_owned(),
+        from: "2026-01-01T00:00:10Z".to_owned(),
+        to: "2026-01-01T00:05:00Z".to_owned(),
+        count: 58,
+        failed: 1,
+        missed: 1,
+        expected: 59,
+        error_rate_ppm: Some(17_242),
+        completeness_ppm: Some(983_050),
+        staleness_ms: Some(0),
+        latency_us: Some(LatencyQuantiles { p50: 20_095, p90: 30_207, p95: 31_999, p99: 80_383, max: 80_383 }),
+    }
+}
+
+pub fn health_message() -> HealthMessage {
+    HealthMessage {
+        target: name("checkout"),
+        state: TargetState::Up,
+        at: "2026-01-01T00:05:00Z".to_owned(),
+        reason: "the latest check passed".to_owned(),
+    }
+}
+
+pub fn gate_message() -> GateMessage {
+    GateMessage {
+        id: "0123456789abcdef".to_owned(),
+        verdict: Verdict::Pass,
+        profile: name("prod"),
+        at: "2026-01-01T00:05:00Z".to_owned(),
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<char> = text.split_whitespace().flat_map(str::chars).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
+}

@@ -1,0 +1,298 @@
+//! The store opens with exactly the committed digest, or empty: never with a wrong figure, whatever happened to its files.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use spark_aggregator::Projection;
+use support::{INCARNATION, Random, Truth, copy, digest_at, figures, files, log, open};
+use tempfile::TempDir;
+
+/// A store with two checkpoints in `dir`; the log goes on a little after the second.
+fn store_with_checkpoints(dir: &Path, log: &[spark_eventlog::Recorded]) -> [u64; 2] {
+    let positions = [log.len() / 2, log.len() * 9 / 10];
+    let projection = open(dir);
+    for position in positions {
+        projection.apply(&log[..position]);
+        projection.checkpoint().unwrap();
+    }
+    positions.map(|position| position as u64)
+}
+
+fn was_set_aside(dir: &Path) -> bool {
+    let name = format!("{}.aside-0", dir.file_name().unwrap().to_str().unwrap());
+    dir.with_file_name(name).exists()
+}
+
+#[test]
+fn a_store_reopened_at_any_position_goes_on_as_if_it_had_never_stopped() {
+    for seed in 0..6 {
+        let (home, log) = (TempDir::new().unwrap(), log(seed, 150));
+        let (dir, mut truth, mut random) = (home.path().join("store"), Truth::of(&log), Random(seed));
+        let mut projection = open(&dir);
+        let (mut committed, mut position) = (0, 0);
+        while position < log.len() {
+            let next = (position + 1 + random.index(40)).min(log.len());
+            projection.apply(&log[position..next]);
+            position = next;
+            match random.below(4) {
+                0 => projection.go_live(),
+                1 => {
+                    projection.checkpoint().unwrap();
+                    committed = position;
+                }
+                2 => {
+                    projection.checkpoint().unwrap();
+                    committed = position;
+                    drop(projection);
+                    projection = open(&dir);
+                    let expected = (truth.digest(position as u64), position as u64);
+                    assert_eq!(digest_at(&projection), expected, "seed {seed}");
+                }
+                _ => {
+                    // Stopped without a checkpoint: what was folded since the last one is folded again.
+                    drop(projection);
+                    projection = open(&dir);
+                    assert_eq!(projection.position(), committed as u64, "seed {seed}");
+                    position = committed;
+                }
+            }
+        }
+        truth.assert_holds_and_catches_up(&projection, &format!("seed {seed}"));
+        let in_memory = Projection::in_memory(0);
+        in_memory.apply(&log);
+        assert_eq!(figures(&projection), figures(&in_memory), "seed {seed}");
+        assert!(!was_set_aside(&dir), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_store_of_another_log_is_set_aside() {
+    let (home, log) = (TempDir::new().unwrap(), log(1, 60));
+    let dir = home.path().join("store");
+    store_with_checkpoints(&dir, &log);
+    let projection = Projection::open(&dir, 0, "EVENTS@2026-02-02T00:00:00Z").unwrap();
+    assert_eq!(projection.position(), 0);
+    assert!(was_set_aside(&dir));
+}
+
+#[test]
+fn a_deleted_store_is_rebuilt() {
+    let (home, log) = (TempDir::new().unwrap(), log(2, 60));
+    let (dir, mut truth) = (home.path().join("store"), Truth::of(&log));
+    store_with_checkpoints(&dir, &log);
+    for file in files(&dir) {
+        let (copied, name) = (home.path().join("copy"), file.strip_prefix(&dir).unwrap());
+        copy(&dir, &copied);
+        fs::remove_file(copied.join(name)).unwrap();
+        truth.assert_holds_and_catches_up(&open(&copied), &format!("{} deleted", name.display()));
+        fs::remove_dir_all(&copied).unwrap();
+    }
+    fs::remove_dir_all(&dir).unwrap();
+    let projection = open(&dir);
+    assert_eq!(projection.position(), 0);
+    truth.assert_holds_and_catches_up(&projection, "all deleted");
+}
+
+/// Damages a copy of a good store in one way, opens it, and holds what opens against the truth.
+struct Damaged {
+    home: TempDir,
+    good: PathBuf,
+    checkpoints: [u64; 2],
+    count: usize,
+}
+
+impl Damaged {
+    fn new(log: &[spark_eventlog::Recorded]) -> Self {
+        let home = TempDir::new().unwrap();
+        let good = home.path().join("good");
+        let checkpoints = store_with_checkpoints(&good, log);
+        Self { home, good, checkpoints, count: 0 }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.good).iter().map(|file| file.strip_prefix(&self.good).unwrap().to_owned()).collect()
+    }
+
+    fn assert_never_wrong(&mut self, truth: &mut Truth<'_>, file: &Path, what: &str, damage: impl Fn(&mut Vec<u8>)) {
+        let dir = self.home.path().join(format!("copy-{}", self.count));
+        self.count += 1;
+        copy(&self.good, &dir);
+        let mut bytes = fs::read(dir.join(file)).unwrap();
+        damage(&mut bytes);
+        fs::write(dir.join(file), bytes).unwrap();
+        let what = format!("{} {what}", file.display());
+        let projection = open(&dir);
+        let position = projection.position();
+        assert!(position == 0 || self.checkpoints.contains(&position), "{what}: opened at {position}");
+        truth.assert_holds_and_catches_up(&projection, &what);
+        projection.checkpoint().unwrap();
+        drop(projection);
+        let (digest, end) = digest_at(&open(&dir));
+        assert_eq!((digest, end), (truth.digest(end), truth.log.len() as u64), "{what}: rebuilt and reopened");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn a_truncated_store_never_shows_a_wrong_figure() {
+    let log = log(3, 60);
+    let (mut damaged, mut truth) = (Damaged::new(&log), Truth::of(&log));
+    for file in damaged.files() {
+        let length = fs::metadata(damaged.good.join(&file)).unwrap().len() as usize;
+        for eighth in 0..8 {
+            for cut in [length * eighth / 8, (length * eighth / 8 + 7).min(length)] {
+                let what = format!("cut to {cut} of {length} bytes");
+                damaged.assert_never_wrong(&mut truth, &file, &what, |bytes| bytes.truncate(cut));
+            }
+        }
+        let what = format!("cut by one of {length} bytes");
+        damaged.assert_never_wrong(&mut truth, &file, &what, |bytes| bytes.truncate(length.saturating_sub(1)));
+    }
+}
+
+#[test]
+fn flipped_bits_never_show_a_wrong_figure() {
+    let log = log(4, 60);
+    let (mut damaged, mut truth, mut random) = (Damaged::new(&log), Truth::of(&log), Random(4));
+    for file in damaged.files() {
+        let good = fs::read(damaged.good.join(&file)).unwrap();
+        // Most of sled's segments is room that nothing uses yet.
+        let used: Vec<usize> = good.iter().enumerate().filter(|(_, byte)| **byte != 0).map(|(at, _)| at).collect();
+        for _ in 0..60.min(used.len()) {
+            let (at, bit) = (used[random.index(used.len())], random.below(8));
+            damaged.assert_never_wrong(&mut truth, &file, &format!("bit {bit} of byte {at} flipped"), |bytes| {
+                bytes[at] ^= 1 << bit;
+            });
+        }
+        for _ in 0..6.min(used.len()) {
+            let at = used[random.index(used.len())];
+            damaged.assert_never_wrong(&mut truth, &file, &format!("512 bytes from {at} zeroed"), |bytes| {
+                let end = (at + 512).min(bytes.len());
+                bytes[at..end].fill(0);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_store_copied_while_it_runs_never_shows_a_wrong_figure() {
+    let (home, log) = (TempDir::new().unwrap(), log(5, 400));
+    let (dir, mut truth) = (home.path().join("running"), Truth::of(&log));
+    let copies: Vec<PathBuf> = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let projection = open(&dir);
+            for chunk in log.chunks(3) {
+                projection.apply(chunk);
+                projection.checkpoint().unwrap();
+            }
+        });
+        let mut copies = Vec::new();
+        while !writer.is_finished() {
+            let to = home.path().join(format!("copy-{}", copies.len()));
+            if dir.exists() {
+                copy(&dir, &to);
+                copies.push(to);
+            }
+            std::thread::yield_now();
+        }
+        copies
+    });
+    // Some dozens, spread over the run.
+    for to in copies.iter().step_by(copies.len().div_ceil(24)) {
+        truth.assert_holds_and_catches_up(&open(to), &to.display().to_string());
+    }
+}
+
+/// The store's trees, opened behind its back.
+fn trees(dir: &Path) -> (sled::Db, sled::Tree, sled::Tree) {
+    let db = sled::open(dir).unwrap();
+    let (data, redo) = (db.open_tree("data").unwrap(), db.open_tree("redo").unwrap());
+    (db, data, redo)
+}
+
+fn set_redo(data: &sled::Tree, redo: bool) {
+    let mut commit: serde_json::Value = serde_json::from_slice(&data.get("commit").unwrap().unwrap()).unwrap();
+    commit["redo"] = redo.into();
+    data.insert("commit", commit.to_string().as_bytes()).unwrap();
+}
+
+/// Moves every second entry back into the redo tree, as a checkpoint that was cut short after its commit leaves it.
+fn cut_short_after_the_commit(dir: &Path) {
+    let (db, data, redo) = trees(dir);
+    set_redo(&data, true);
+    let entries: Vec<_> = data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit").collect();
+    for (n, (key, value)) in entries.into_iter().enumerate() {
+        redo.insert(&key, value).unwrap();
+        if n % 2 == 0 {
+            data.remove(&key).unwrap();
+        }
+    }
+    db.flush().unwrap();
+}
+
+/// Fills the redo tree with what belongs to a later position, as a checkpoint that was cut short before its commit
+/// leaves it.
+fn cut_short_before_the_commit(dir: &Path, later: &Path) {
+    let (_later_db, later_data, _) = trees(later);
+    let (db, _, redo) = trees(dir);
+    for entry in later_data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit") {
+        redo.insert(entry.0, entry.1).unwrap();
+    }
+    db.flush().unwrap();
+}
+
+#[test]
+fn a_checkpoint_cut_short_is_finished_after_its_commit_and_forgotten_before_it() {
+    let (home, log) = (TempDir::new().unwrap(), log(6, 100));
+    let (dir, later, mut truth) = (home.path().join("store"), home.path().join("later"), Truth::of(&log));
+    let [_, committed] = store_with_checkpoints(&dir, &log);
+    {
+        let projection = open(&later);
+        projection.apply(&log);
+        projection.checkpoint().unwrap();
+    }
+    let expected = (truth.digest(committed), committed);
+
+    cut_short_before_the_commit(&dir, &later);
+    assert_eq!(digest_at(&open(&dir)), expected, "forgotten");
+    cut_short_after_the_commit(&dir);
+    assert_eq!(digest_at(&open(&dir)), expected, "finished");
+    cut_short_before_the_commit(&dir, &later);
+    assert_eq!(digest_at(&open(&dir)), expected, "forgotten, right after one that was finished");
+    assert!(!was_set_aside(&dir), "nothing of this is damage");
+    truth.assert_holds_and_catches_up(&open(&dir), "after all this");
+}
+
+#[test]
+fn a_commit_that_names_what_is_not_there_is_set_aside() {
+    type Change = fn(&sled::Tree);
+    let changes: [(&str, Change); 5] = [
+        ("no commit record", |data| drop(data.remove("commit").unwrap())),
+        ("a commit record that can't be read", |data| drop(data.insert("commit", b"{}").unwrap())),
+        ("a bucket missing", |data| drop(data.remove(data.scan_prefix("b").next().unwrap().unwrap().0).unwrap())),
+        ("a series missing", |data| drop(data.remove(data.scan_prefix("s").next().unwrap().unwrap().0).unwrap())),
+        ("a bucket of other content", |data| {
+            let mut buckets = data.scan_prefix("b").map(Result::unwrap);
+            let (key, other) = (buckets.next().unwrap().0, buckets.next().unwrap().1);
+            data.insert(key, other).unwrap();
+        }),
+    ];
+    let log = log(7, 60);
+    let mut truth = Truth::of(&log);
+    for (what, change) in changes {
+        let home = TempDir::new().unwrap();
+        let dir = home.path().join("store");
+        store_with_checkpoints(&dir, &log);
+        let (db, data, _redo) = trees(&dir);
+        change(&data);
+        db.flush().unwrap();
+        drop((db, data, _redo));
+        let projection = Projection::open(&dir, 0, INCARNATION).unwrap();
+        assert_eq!(projection.position(), 0, "{what}");
+        assert!(was_set_aside(&dir), "{what}");
+        truth.assert_holds_and_catches_up(&projection, what);
+    }
+}

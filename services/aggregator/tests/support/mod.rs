@@ -1,0 +1,181 @@
+//! A log for the store's tests, made from a seed, and what a store must be at each of its positions.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use spark_aggregator::Projection;
+use spark_core::window::Window;
+use spark_eventlog::Recorded;
+use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
+use spark_schemas::{Boot, Class, Clock, Event, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
+
+pub const INCARNATION: &str = "EVENTS@2026-01-01T00:00:00Z";
+pub const TARGETS: [&str; 3] = ["checkout", "feed", "login"];
+const SECOND: u64 = TimeNs::SECOND;
+
+/// A small generator of random numbers whose whole state is one seed (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    pub fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn event(random: &mut Random, now: TimeNs) -> Event {
+    let target = name(TARGETS[random.index(TARGETS.len())]);
+    let slot = TimeNs(now.0 - random.below(40) * SECOND - u64::from(random.below(10) == 0) * random.below(86_400) * SECOND);
+    match random.below(12) {
+        0 => Event::Missed(Missed {
+            target,
+            first_slot_ns: slot,
+            interval_us: 5_000_000,
+            slots: 1 + random.below(3),
+            why: MissedWhy::Late,
+        }),
+        1 => {
+            let schedule = TargetSchedule { target, interval_us: 5_000_000, offset_us: random.below(5_000_000) };
+            Event::Targets(Targets { from_ns: slot, part: 0, parts: 1, targets: vec![schedule] })
+        }
+        _ => Event::Observed(Observed {
+            target,
+            slot_ns: slot,
+            started_ns: slot,
+            latency_us: random.below(200_000),
+            outcome: if random.below(5) == 0 { Outcome::Fail } else { Outcome::Ok },
+            reason: None,
+            detail: None,
+            status: None,
+            phases: Phases::default(),
+            certificate_expires_ns: None,
+        }),
+    }
+}
+
+/// A log of so many leaves: two agents, some repeats, and now and then a day in between, so that buckets are evicted.
+pub fn log(seed: u64, leaves: u64) -> Vec<Recorded> {
+    let mut random = Random(seed);
+    let mut now = TimeNs(1_700_000_000 * SECOND);
+    let mut next_seq = [0; 2];
+    let mut log: Vec<Recorded> = Vec::new();
+    for seq in 1..=leaves {
+        now.0 += random.below(20) * SECOND + u64::from(random.below(40) == 0) * 86_400 * SECOND;
+        if !log.is_empty() && random.below(10) == 0 {
+            let again = log[random.index(log.len())].clone();
+            log.push(Recorded { seq, received_ns: now.0, ..again });
+            continue;
+        }
+        let agent = random.index(2);
+        let events = (0..=random.below(8)).map(|_| event(&mut random, now)).collect();
+        let frame = Frame {
+            v: FRAME_VERSION,
+            agent: name(["ankara", "berlin"][agent]),
+            boot: Boot([agent as u8; 16]),
+            seq: next_seq[agent],
+            clock: Clock::default(),
+            events,
+        };
+        next_seq[agent] += 1;
+        let subject = EventSubject { partition: 0, agent: frame.agent.clone(), class: Class::Obs };
+        log.push(Recorded {
+            seq,
+            received_ns: now.0,
+            subject: subject.to_string(),
+            msg_id: frame.msg_id().to_string(),
+            payload: frame.encode().unwrap().into(),
+        });
+    }
+    log
+}
+
+/// The digest at each position of a log, by replay in memory.
+pub struct Truth<'a> {
+    pub log: &'a [Recorded],
+    digests: BTreeMap<u64, String>,
+}
+
+impl<'a> Truth<'a> {
+    pub fn of(log: &'a [Recorded]) -> Self {
+        Self { log, digests: BTreeMap::new() }
+    }
+
+    pub fn digest(&mut self, position: u64) -> String {
+        let log = self.log;
+        let replayed = self.digests.entry(position).or_insert_with(|| {
+            let projection = Projection::in_memory(0);
+            projection.apply(&log[..position as usize]);
+            projection.digest()
+        });
+        replayed.clone()
+    }
+
+    /// The projection is exactly what it says it is, and a replay brings it to the log's end.
+    pub fn assert_holds_and_catches_up(&mut self, projection: &Projection, what: &str) {
+        let (digest, position) = digest_at(projection);
+        assert_eq!(digest, self.digest(position), "{what}: opened at position {position}");
+        projection.apply(self.log);
+        let (digest, position) = digest_at(projection);
+        assert_eq!(position, self.log.len() as u64, "{what}");
+        assert_eq!(digest, self.digest(position), "{what}: after the replay");
+    }
+}
+
+/// The projection's digest and the position it belongs to.
+pub fn digest_at(projection: &Projection) -> (String, u64) {
+    projection.view_with_digest(TimeNs(0), |view, digest| (digest, view.state.head().position))
+}
+
+/// Every window of every target, as pages show it.
+pub fn figures(projection: &Projection) -> Vec<spark_core::view::Figures> {
+    let at = projection.view(TimeNs(0), |view| view.state.head().fold_time);
+    projection.view(at, |view| {
+        let of_target = |target| Window::ALL.map(|window| view.window(target, window).unwrap());
+        TARGETS.into_iter().flat_map(of_target).collect()
+    })
+}
+
+pub fn open(dir: &Path) -> Projection {
+    Projection::open(dir, 0, INCARNATION).unwrap()
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            // A file that a running store has just deleted is not there any more.
+            let _gone = std::fs::copy(&path, &target);
+        }
+    }
+}
+
+/// Every file below `dir`, in a stable order.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(self::files(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
