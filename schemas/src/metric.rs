@@ -69,7 +69,7 @@ metrics! {
     SLO_OBSERVATIONS: Gauge = "spark_slo_observations";
     /// The share of failed observations, 0 to 1, by target and window.
     SLO_ERROR_RATIO: Gauge = "spark_slo_error_ratio";
-    /// Latency quantiles, by target, window and quantile.
+    /// Latency quantiles, by target, window and q.
     SLO_LATENCY: Gauge = "spark_slo_latency_seconds";
     /// How far past due the next observation is, by target.
     SLO_STALENESS: Gauge = "spark_slo_staleness_seconds";

@@ -16,7 +16,9 @@ use support::{folder, frame, full_events, gate_message, health_message, least_ev
 
 fn committed() -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder("json")).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())).collect()
+    entries
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn validator(schema: &str) -> Validator {

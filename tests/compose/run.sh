@@ -81,7 +81,7 @@ start_engine() {
     export COMPOSE_PROJECT_NAME=spark-test COMPOSE_INTERACTIVE_NO_CLI=1
     mkdir -p "$DOCKER_CONFIG"
     # Nothing of an earlier run may decide this one: its volumes would hold its log.
-    rm -rf "$work/engine"
+    rm -rf "$work/engine" "$work/logs"
     ip link set lo up
     dockerd --data-root "$work/engine" --exec-root /run/docker --pidfile /run/docker.pid --host "$DOCKER_HOST" \
         --bridge none >"$work/dockerd.log" 2>&1 &

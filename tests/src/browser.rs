@@ -12,10 +12,11 @@ use crate::tools::{chromedriver, chromium, python, target_dir};
 use crate::wait::{self, LONG};
 use crate::world::{World, free_port};
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--hide-scrollbars",
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--no-first-run",

@@ -111,7 +111,8 @@ impl Shared {
             let body = "{\"status\":\"ok\"}";
             let Behaviour { status, .. } = behaviour;
             let length = body.len();
-            write!(stream, "HTTP/1.1 {status} It\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n").ok()?;
+            write!(stream, "HTTP/1.1 {status} It\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n")
+                .ok()?;
             write!(stream, "Connection: close\r\n\r\n{body}").ok()?;
         }
         Some(())

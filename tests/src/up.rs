@@ -49,7 +49,10 @@ impl Setup {
     /// The command as it is started.
     pub fn command(&self) -> Command {
         let mut command = spark();
-        command.args(["up", "--listen", &self.listen, "--executor-url", &self.executor_url]).arg("--data").arg(&self.data);
+        command
+            .args(["up", "--listen", &self.listen, "--executor-url", &self.executor_url])
+            .arg("--data")
+            .arg(&self.data);
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }

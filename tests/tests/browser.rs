@@ -81,7 +81,8 @@ fn numbers_on_pages_equal_the_api_at_the_same_moment() {
         let at = at.as_str().expect("an instant");
         let rows = browser.script(&ROWS.replace("PANEL", "'#targets'"));
         wait::that(browser.script(RENDERED_AT) == at, || "it was rendered anew meanwhile".to_owned())?;
-        let tiles = browser.script("return [...document.querySelectorAll('#slo .figure data')].map(data => data.value)");
+        let tiles =
+            browser.script("return [...document.querySelectorAll('#slo .figure data')].map(data => data.value)");
         let slo = up.api.try_json(&format!("/api/healthz?at={at}"))?["slo"].clone();
         let told = [&slo["latencyP95"], &slo["errorRate"], &slo["staleness"]].map(Value::to_string);
         let shown: Vec<&str> = tiles.as_array().expect("tiles").iter().filter_map(Value::as_str).take(3).collect();
@@ -104,7 +105,8 @@ fn numbers_on_pages_equal_the_api_at_the_same_moment() {
         let rows = browser.script(&ROWS.replace("PANEL", "'#windows'"));
         for window in WINDOWS {
             let told = up.api.try_json(&format!("/api/v1/windows?target=fast&window={window}&at={at}"))?;
-            let told = row(&told, &["count", "failed", "missed", "expected"], &SHARES, &["p50", "p90", "p95", "p99", "max"]);
+            let told =
+                row(&told, &["count", "failed", "missed", "expected"], &SHARES, &["p50", "p90", "p95", "p99", "max"]);
             wait::that(rows[window] == told, || format!("{window}: shown {}, told {told}", rows[window]))?;
         }
         wait::that(rows["5m"][1].as_str().is_some_and(|failed| failed != "0"), || rows.to_string())
@@ -143,7 +145,9 @@ fn an_open_page_follows_by_itself_and_says_when_the_server_is_gone() {
     let says = |wanted: &str| {
         wait::until(&format!("the page says {wanted:?}"), LONG, || {
             let said = browser.script(banner);
-            let is_so = said.as_str().is_some_and(|said| if wanted.is_empty() { said.is_empty() } else { said.contains(wanted) });
+            let is_so = said
+                .as_str()
+                .is_some_and(|said| if wanted.is_empty() { said.is_empty() } else { said.contains(wanted) });
             wait::that(is_so, || said.to_string())
         });
     };

@@ -106,7 +106,12 @@ const BAD: [Bad; 22] = [
     ("[[target]]\nname = \"a\"\nurl = \"http://h/\"\nmethod = \"get\"\n", 4, 10, "not an HTTP method"),
     ("[[target]]\nname = \"a\"\nurl = \"http://h/\"\nexpect_status = [999]\n", 4, 18, "from 100 to 599"),
     ("[[target]]\nname = \"a\"\nurl = \"http://h/\"\nexpect_status = []\n", 4, 17, "at least one status"),
-    ("[[target]]\nname = \"a\"\nurl = \"http://h/\"\nheaders = { \"b d\" = \"x\" }\n", 4, 11, "not an HTTP header name"),
+    (
+        "[[target]]\nname = \"a\"\nurl = \"http://h/\"\nheaders = { \"b d\" = \"x\" }\n",
+        4,
+        11,
+        "not an HTTP header name",
+    ),
     ("[[target]]\nname = \"a\"\nurl = \"http://h/\"\nrole = \"boss\"\n", 4, 8, "expected `ui` or `executor`"),
     (
         "[[target]]\nname = \"a\"\nurl = \"http://h/\"\n[[target]]\nname = \"a\"\nurl = \"http://i/\"\n",
@@ -115,12 +120,7 @@ const BAD: [Bad; 22] = [
         "is there twice",
     ),
     ("profile = \"staging\"\n", 1, 11, "no profile \"staging\"; there are: dev, prod"),
-    (
-        "[profiles.dev]\nlatency_p95 = \"1s\"\nerror_rate = \"200%\"\nstaleness = \"1m\"\n",
-        3,
-        14,
-        "is not a percentage",
-    ),
+    ("[profiles.dev]\nlatency_p95 = \"1s\"\nerror_rate = \"200%\"\nstaleness = \"1m\"\n", 3, 14, "is not a percentage"),
 ];
 
 #[test]

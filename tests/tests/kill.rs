@@ -11,7 +11,7 @@ use spark_tests::wait::{self, LONG};
 use spark_tests::{Client, Random, Services, Setup, World, account_of_archive, account_of_stream, target_toml};
 
 const INTERVALS_MS: [u64; 4] = [200, 300, 500, 1_000];
-const TARGETS: usize = 16;
+const TARGETS: usize = 40;
 /// How long after its last slot a target may still have been probed when everything was stopped.
 const LAST_SLOT_NS_MAX: u64 = 5_000_000_000;
 
@@ -233,7 +233,7 @@ fn print_sums(what: &str, world: &World, log: &Value, account: &Value) {
     let requests: u64 = (0..TARGETS).map(|n| world.executor.hits(&format!("/t{n}"))).sum();
     let observed = account["observations"].as_u64().expect("a sum");
     assert!(observed <= requests, "{observed} observations of {requests} requests");
-    println!(
+    eprintln!(
         "{what}, {} kills each: {} requests came; {observed} observed + {} missed = every slot of {TARGETS} targets; \
          {} frames of {} runs, {} duplicates, {} gaps, {} rejected; shown: {} observations at position {}",
         cycles(),

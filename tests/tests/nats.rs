@@ -68,7 +68,8 @@ fn others_can_read_the_frames_and_the_derived_messages_by_their_schemas() {
     let heard: Value = serde_json::from_str(&heard.stdout).unwrap();
     println!("{}", heard["seen"]);
     assert_eq!(heard["wrong"], Value::from(Vec::<u64>::new()), "{heard}");
-    for schema in ["window", "gate", "frame", "event.observed", "event.targets", "event.config_applied", "event.gate_decided"]
+    for schema in
+        ["window", "gate", "frame", "event.observed", "event.targets", "event.config_applied", "event.gate_decided"]
     {
         assert!(heard["seen"][schema].as_u64() > Some(0), "no {schema} in {heard}");
     }

@@ -51,7 +51,8 @@ fn a_fresh_start_answers_probes_for_real_and_passes_its_gate() {
     assert_eq!(json.code, 0, "{json:?}");
     let decision: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(decision["verdict"], "pass");
-    let ids: Vec<&str> = decision["checks"].as_array().unwrap().iter().filter_map(|check| check["id"].as_str()).collect();
+    let ids: Vec<&str> =
+        decision["checks"].as_array().unwrap().iter().filter_map(|check| check["id"].as_str()).collect();
     assert_eq!(ids, CHECKS);
     for key in ["id", "profile", "at", "evidence"] {
         assert!(!decision[key].is_null(), "{key}: {decision}");
@@ -226,3 +227,40 @@ fn assert_sums_agree(log: &Value) {
     assert_eq!(log["gaps"], 0, "{log}");
 }
 
+#[test]
+fn a_damaged_store_is_set_aside_and_rebuilt_with_the_same_counts() {
+    let world = World::new();
+    let setup = Setup::new(&world);
+    let mut up = setup.start();
+    up.until_judged();
+    assert!(up.process.terminate().success());
+    let kept = account_of_archive(&setup.data.join("archive"), None);
+    let store = setup.data.join("store");
+    let mut damaged = 0;
+    for file in files_below(&store) {
+        let mut bytes = fs::read(&file).expect("a file of the store");
+        bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55);
+        damaged += bytes.len().div_ceil(97);
+        fs::write(&file, bytes).expect("damage a file of the store");
+    }
+    assert!(damaged > 0);
+
+    let mut up = setup.start();
+    up.until_judged();
+    let log = up.api.json("/api/v1/log");
+    assert_sums_agree(&log);
+    for run in kept["agents"].as_array().expect("agents") {
+        let found = log["agents"].as_array().expect("agents").iter().find(|found| found["boot"] == run["boot"]);
+        assert_eq!(found.map(|found| &found["observations"]), Some(&run["observations"]), "{run} in {log}");
+    }
+    let metrics = up.api.get("/api/tools/metrics").expect("metrics").text;
+    assert!(metrics.lines().any(|line| line.starts_with("spark_store_rebuilds_total") && line.ends_with(" 1")));
+    let names: Vec<_> = setup.data.read_dir().expect("the data directory").flatten().map(|e| e.file_name()).collect();
+    assert!(names.iter().filter(|name| name.to_string_lossy().starts_with("store")).count() > 1, "aside: {names:?}");
+    assert!(up.process.terminate().success());
+}
+
+fn files_below(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}

@@ -55,12 +55,23 @@ pub fn full_events() -> Vec<Event> {
             reason: Some(FailReason::Status),
             detail: Some("status 503, expected 200-299".into()),
             status: Some(503),
-            phases: Phases { dns_us: Some(900), connect_us: Some(12_000), tls_us: Some(31_000), first_byte_us: Some(80_000) },
+            phases: Phases {
+                dns_us: Some(900),
+                connect_us: Some(12_000),
+                tls_us: Some(31_000),
+                first_byte_us: Some(80_000),
+            },
             certificate_expires_ns: Some(TimeNs(AT.0 + 86_400_000_000_000)),
         }
         .into(),
-        Missed { target: name("checkout"), first_slot_ns: AT, interval_us: 5_000_000, slots: 12, why: MissedWhy::NotRunning }
-            .into(),
+        Missed {
+            target: name("checkout"),
+            first_slot_ns: AT,
+            interval_us: 5_000_000,
+            slots: 12,
+            why: MissedWhy::NotRunning,
+        }
+        .into(),
         Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us: Some(-250) }.into(),
         Targets {
             from_ns: AT,
@@ -128,7 +139,8 @@ pub fn full_events() -> Vec<Event> {
             error: "status 500".to_owned(),
         }
         .into(),
-        Audit { at_ns: AT, actor: "mert".to_owned(), action: "gate.decide".into(), detail: "profile prod".to_owned() }.into(),
+        Audit { at_ns: AT, actor: "mert".to_owned(), action: "gate.decide".into(), detail: "profile prod".to_owned() }
+            .into(),
         Rejected {
             at_ns: AT,
             partition: 0,
@@ -238,7 +250,13 @@ pub fn leaf(payload: &[u8]) -> Leaf<'_> {
 }
 
 pub fn gap_leaf() -> Leaf<'static> {
-    Leaf { seq: 70_001, received_ns: AT.0 + 62_000_000, subject: GAP_SUBJECT, msg_id: "70009", payload: b"not in the stream" }
+    Leaf {
+        seq: 70_001,
+        received_ns: AT.0 + 62_000_000,
+        subject: GAP_SUBJECT,
+        msg_id: "70009",
+        payload: b"not in the stream",
+    }
 }
 
 pub fn window_message() -> WindowMessage {

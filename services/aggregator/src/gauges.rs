@@ -37,10 +37,11 @@ fn set_target(view: &View<'_>, label: &str, targets: &[TargetView<'_>], stalenes
         gauge!(metric::SLO_OBSERVATIONS, &labels).set(figures.tally.count() as f64);
         gauge!(metric::SLO_ERROR_RATIO, &labels).set(or_nan(figures.error_rate_ppm(), 1e6));
         gauge!(metric::SLO_COMPLETENESS, &labels).set(or_nan(figures.completeness_ppm(), 1e6));
+        // Prometheus keeps the label `quantile` for summaries; these are gauges of a rolling window.
         for (quantile, ppm) in [("0.5", 500_000), ("0.95", 950_000), ("0.99", 990_000)] {
             let value = or_nan(figures.tally.latencies.quantile_us(ppm), 1e6);
             let [target, window] = labels.clone();
-            gauge!(metric::SLO_LATENCY, &[target, window, ("quantile", quantile.to_owned())]).set(value);
+            gauge!(metric::SLO_LATENCY, &[target, window, ("q", quantile.to_owned())]).set(value);
         }
     }
 }

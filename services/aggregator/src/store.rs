@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use spark_core::bucket::{Bucket, BucketStore, SeriesId};
@@ -22,6 +23,9 @@ use spark_schemas::TimeNs;
 const BATCH_OPS_MAX: usize = 500;
 /// sled's page cache. The store is read in the background; its speed is not worth memory.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// How often, and how long in between, a store that is locked is tried again: two seconds.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The layout of the trees; another number is rebuilt.
 const FORMAT: u32 = 1;
 
@@ -36,6 +40,12 @@ pub enum StoreError {
         /// What sled said.
         #[source]
         source: sled::Error,
+    },
+    /// Another process has it open, and keeps it open.
+    #[error("the store {path} is in use: another Spark runs on this data directory")]
+    InUse {
+        /// The store's directory.
+        path: PathBuf,
     },
     /// Its content is not what was committed; the text says how it shows.
     #[error("the store {path} is not as it was committed: {reason}")]
@@ -110,6 +120,8 @@ impl Store {
     pub fn open(path: &Path, incarnation: &str) -> Result<(Self, State), StoreError> {
         match Self::open_verified(path, incarnation) {
             Ok(opened) => Ok(opened),
+            // Nothing is wrong with it, and its owner needs it where it is.
+            Err(in_use @ StoreError::InUse { .. }) => Err(in_use),
             Err(doubt) => {
                 let aside = set_aside(path)?;
                 metrics::counter!(spark_schemas::metric::STORE_REBUILDS).increment(1);
@@ -135,17 +147,27 @@ impl Store {
 
     fn open_unverified(path: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Sled { path: path.to_owned(), source };
-        let db = sled::Config::new()
-            .path(path)
-            .cache_capacity(CACHE_BYTES)
-            .mode(sled::Mode::LowSpace)
-            .flush_every_ms(None)
-            .open()
-            .map_err(failed)?;
+        let db = Self::open_sled(path)?;
         let data = db.open_tree("data").map_err(failed)?;
         let redo = db.open_tree("redo").map_err(failed)?;
         let damage = Mutex::default();
         Ok(Self { path: path.to_owned(), db, data, redo, changed: BTreeMap::new(), evicted: BTreeMap::new(), damage })
+    }
+
+    /// Opens sled; waits a little for its lock, which its threads let go some time after the store was dropped.
+    fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
+        let config =
+            sled::Config::new().path(path).cache_capacity(CACHE_BYTES).mode(sled::Mode::LowSpace).flush_every_ms(None);
+        for _ in 0..LOCK_TRIES {
+            match config.open() {
+                // sled has no variant for this.
+                Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                opened => return opened.map_err(|source| StoreError::Sled { path: path.to_owned(), source }),
+            }
+        }
+        Err(StoreError::InUse { path: path.to_owned() })
     }
 
     /// The committed state, after finishing or forgetting a checkpoint that was cut short.

@@ -5,8 +5,11 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use spark_aggregator::Projection;
+use spark_aggregator::store::StoreError;
 use support::{INCARNATION, Random, Truth, copy, digest_at, figures, files, log, open};
 use tempfile::TempDir;
 
@@ -76,6 +79,20 @@ fn a_store_of_another_log_is_set_aside() {
     let projection = Projection::open(&dir, 0, "EVENTS@2026-02-02T00:00:00Z").unwrap();
     assert_eq!(projection.position(), 0);
     assert!(was_set_aside(&dir));
+}
+
+#[test]
+fn a_store_that_another_has_open_is_left_alone() {
+    let (home, log) = (TempDir::new().unwrap(), log(8, 20));
+    let dir = home.path().join("store");
+    let mine = open(&dir);
+    mine.apply(&log);
+    let error = Projection::open(&dir, 0, INCARNATION).err().unwrap();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(!was_set_aside(&dir));
+    mine.checkpoint().unwrap();
+    drop(mine);
+    assert_eq!(open(&dir).position(), 20);
 }
 
 #[test]
@@ -208,7 +225,15 @@ fn a_store_copied_while_it_runs_never_shows_a_wrong_figure() {
 
 /// The store's trees, opened behind its back.
 fn trees(dir: &Path) -> (sled::Db, sled::Tree, sled::Tree) {
-    let db = sled::open(dir).unwrap();
+    // sled's threads let go of the lock some time after the store was dropped.
+    let db = (0..200).find_map(|_| {
+        let opened = sled::open(dir).ok();
+        opened.or_else(|| {
+            sleep(Duration::from_millis(10));
+            None
+        })
+    });
+    let db = db.unwrap();
     let (data, redo) = (db.open_tree("data").unwrap(), db.open_tree("redo").unwrap());
     (db, data, redo)
 }

@@ -101,30 +101,41 @@ pub trait BucketStore {
 /// Buckets in memory: for replay without a store, and for tests.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBuckets {
-    buckets: BTreeMap<(SeriesId, Tier, TimeNs), Bucket>,
+    /// By series and tier; a map of their own each, so that a new bucket goes to the end of a small one.
+    series: Vec<[BTreeMap<TimeNs, Bucket>; Tier::ALL.len()]>,
+}
+
+impl MemoryBuckets {
+    fn of(&self, series: SeriesId, tier: Tier) -> Option<&BTreeMap<TimeNs, Bucket>> {
+        self.series.get(series.0 as usize).map(|tiers| &tiers[tier.index()])
+    }
 }
 
 impl BucketStore for MemoryBuckets {
     fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Bucket> {
-        self.buckets.get(&(series, tier, start)).cloned()
+        self.of(series, tier)?.get(&start).cloned()
     }
 
     fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<Bucket> {
-        if starts.is_empty() {
-            return Vec::new();
+        match self.of(series, tier) {
+            Some(buckets) if !starts.is_empty() => buckets.range(starts).map(|(_, bucket)| bucket.clone()).collect(),
+            _ => Vec::new(),
         }
-        let range = (series, tier, starts.start)..(series, tier, starts.end);
-        self.buckets.range(range).map(|(_, bucket)| bucket.clone()).collect()
     }
 
     fn put(&mut self, series: SeriesId, tier: Tier, bucket: Bucket) {
-        self.buckets.insert((series, tier, bucket.start), bucket);
+        let index = series.0 as usize;
+        if self.series.len() <= index {
+            self.series.resize_with(index + 1, Default::default);
+        }
+        self.series[index][tier.index()].insert(bucket.start, bucket);
     }
 
     fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs) {
-        let gone = (series, tier, TimeNs(0))..(series, tier, start);
-        let keys: Vec<_> = self.buckets.range(gone).map(|(key, _)| *key).collect();
-        keys.iter().for_each(|key| drop(self.buckets.remove(key)));
+        if let Some(tiers) = self.series.get_mut(series.0 as usize) {
+            let buckets = &mut tiers[tier.index()];
+            *buckets = buckets.split_off(&start);
+        }
     }
 }
 

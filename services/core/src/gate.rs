@@ -79,8 +79,9 @@ fn why_no_data(slo: &Slo<'_>) -> String {
     if slo.targets.is_empty() {
         return "the profile selects no target".to_owned();
     }
-    match slo.targets.iter().find(|target| target.latest.is_none()) {
-        Some(target) => format!("target {} was never observed", target.name),
+    match slo.targets.iter().find(|target| target.staleness_us.is_none()) {
+        Some(target) if target.latest.is_none() => format!("target {} was never observed", target.name),
+        Some(target) => format!("no agent has said how often target {} is probed", target.name),
         None => "no observation in the window".to_owned(),
     }
 }

@@ -104,7 +104,7 @@ pub fn decimal(value: u64, places: u32) -> String {
 }
 
 macro_rules! as_text {
-    ($($type:ty),+) => {$(
+    ($($type:ident: $expecting:literal),+) => {$(
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -113,12 +113,29 @@ macro_rules! as_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+                struct Text;
+
+                impl de::Visitor<'_> for Text {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+
+                deserializer.deserialize_str(Text)
             }
         }
     )+};
 }
-as_text!(DurationUs, RatioPpm);
+as_text!(
+    DurationUs: "a duration in quotes, such as \"150ms\" or \"5s\"",
+    RatioPpm: "a percentage in quotes, such as \"2%\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -199,6 +199,8 @@ impl<'a> View<'a> {
         let limit_us = self.active_profile().map_or(u64::MAX, |profile| profile.staleness.0);
         let (state, reason) = match (latest, staleness_us) {
             (None, _) => (TargetState::Unknown, "not observed yet".to_owned()),
+            // However old the observation is: nobody can say that the next one is overdue.
+            (Some(_), None) => (TargetState::Unknown, "no agent has said how often it is probed".to_owned()),
             (Some(_), Some(us)) if us >= limit_us => {
                 (TargetState::Unknown, format!("the next observation is {} s overdue", us / 1_000_000))
             }

@@ -200,7 +200,8 @@ fn a_missed_range_of_any_length_is_counted_at_once_and_exactly() {
         assert_eq!(fold_one.state.head().totals.missed, slots);
         for window in Window::ALL {
             let at = TimeNs(START.0 - random.below(window.tier().kept_ns() - window.length_ns() + 1));
-            let (from, to) = (window.first_bucket(at), at.0 - at.0 % window.tier().width_ns() + window.tier().width_ns());
+            let (from, to) =
+                (window.first_bucket(at), at.0 - at.0 % window.tier().width_ns() + window.tier().width_ns());
             // The n-th slot is at first + n × interval: those in [from, to) by division, slot by slot would take years.
             let before = |instant: u64| instant.saturating_sub(first.0).div_ceil(interval_us * 1_000).min(slots);
             let figures = fold_one.view(at).window("feed", window).unwrap();

@@ -176,7 +176,8 @@ fn a_late_observation_deep_in_the_past_changes_the_digest() {
     };
     let now = TimeNs(START.0 + 3 * HOUR);
     let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
-    let early = (0..60).map(|n| Recorded::of_frame(n + 1, now, Class::Obs, &frame_at(n, TimeNs(START.0 + n * 60 * SECOND), 1_000)));
+    let early = (0..60)
+        .map(|n| Recorded::of_frame(n + 1, now, Class::Obs, &frame_at(n, TimeNs(START.0 + n * 60 * SECOND), 1_000)));
     fold(&mut state, &early.collect::<Vec<_>>(), &mut buckets);
     let before = state.digest(&buckets);
     let late = Recorded::of_frame(61, now, Class::Obs, &frame_at(60, START, 1_000));

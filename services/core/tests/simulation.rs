@@ -275,7 +275,8 @@ impl World {
         assert_eq!(totals.observations, acknowledged + taken_but_waiting, "all that was acknowledged is counted once");
 
         for run in state.agent_runs() {
-            let taken: BTreeSet<u64> = distinct.keys().filter(|(boot, _)| *boot == run.boot).map(|(_, seq)| *seq).collect();
+            let taken: BTreeSet<u64> =
+                distinct.keys().filter(|(boot, _)| *boot == run.boot).map(|(_, seq)| *seq).collect();
             let prefix = (0..).find(|seq| !taken.contains(seq)).unwrap();
             assert_eq!(run.marks.next_seq, prefix, "the mark is at the first frame that is not there");
             let highest = taken.last().map_or(0, |last| last + 1);

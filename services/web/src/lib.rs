@@ -13,6 +13,7 @@ mod guard;
 mod live;
 mod pages;
 mod params;
+mod past;
 mod routes;
 mod serve;
 mod standing;

@@ -197,6 +197,24 @@ async fn a_past_instant_is_marked_and_stands_still() {
 }
 
 #[tokio::test]
+async fn what_is_known_now_is_not_passed_off_as_known_then() {
+    let service = start(calm_world()).await;
+    let then = "at=2026-07-30T11:55:00Z";
+    let page = get(service.address, &format!("/?{then}")).await.body;
+    assert!(page.contains("2 of 2 targets unknown"), "{page}");
+    let dashboard = get(service.address, &format!("/dashboard?{then}")).await.body;
+    assert!(dashboard.contains("The gate judges the present") && !dashboard.contains("heard of in the last 30 s"));
+    assert_eq!(figure(&dashboard, "<h2>p95 latency</h2>"), "22.783", "figures are of then");
+    let gate = get(service.address, &format!("/api/tools/status?{then}")).await.json();
+    assert_eq!(gate["verdict"], "no_data", "{gate}");
+    let slo = get(service.address, &format!("/api/healthz?{then}")).await.json()["slo"].clone();
+    assert!(slo["staleness"].is_null() && slo["latencyP95"].is_number(), "{slo}");
+    assert!(get(service.address, &format!("/api/v1/targets/shop?{then}")).await.json()["latest"].is_null());
+    let just_now = get(service.address, "/api/healthz?at=2026-07-30T11:59:50Z").await.json();
+    assert_eq!(just_now["status"], "UP", "{just_now}");
+}
+
+#[tokio::test]
 async fn what_others_say_is_shown_as_text() {
     let mut world = calm_world();
     let rejected = ConfigRejected {

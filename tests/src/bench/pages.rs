@@ -61,8 +61,10 @@ pub fn gate(options: &Options) -> Result<Vec<Figure>> {
     let p95 = quantile(&mut busy, 950_000);
     let what = format!("decision over {TARGETS} series of {days} d, all of them changed since the last one, p95");
     Ok(vec![
-        Figure::new(what, ms(p95), "20 ms")
-            .reached(p95 <= Duration::from_millis(20), "the state digest hashes the open buckets of every changed series"),
+        Figure::new(what, ms(p95), "20 ms").reached(
+            p95 <= Duration::from_millis(20),
+            "the state digest hashes the open buckets of every changed series",
+        ),
         Figure::aside("  while 67 observations a second come in, p95", ms(quantile(&mut quiet, 950_000))),
     ])
 }
@@ -103,7 +105,8 @@ impl Service {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        let (archive, _) = runtime.block_on(async { Archive::open(dir.path().join("archive"), ArchiveOptions::default()) })?;
+        let (archive, _) =
+            runtime.block_on(async { Archive::open(dir.path().join("archive"), ArchiveOptions::default()) })?;
         let subject = EventSubject { partition: 0, agent: Name::new("bench")?, class: Class::Ctl };
         let app = Arc::new(App {
             projection: feed.projection.clone(),

@@ -33,8 +33,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
         plain_loops.push(plain);
         ratios.push(replayed / plain);
     }
-    let (rate, plain, ratio) =
-        (measure::median(replays), measure::median(plain_loops), measure::median(ratios));
+    let (rate, plain, ratio) = (measure::median(replays), measure::median(plain_loops), measure::median(ratios));
     let what = "replay of the archive: read, hash verified, decoded, folded";
     Ok(vec![
         Figure::new(what, format!("{} events/s on one core", amount(rate)), "1.5 M").reached(rate >= 1.5e6, WHY),

@@ -41,7 +41,8 @@ fn name(text: &str) -> Name {
 
 fn event(random: &mut Random, now: TimeNs) -> Event {
     let target = name(TARGETS[random.index(TARGETS.len())]);
-    let slot = TimeNs(now.0 - random.below(40) * SECOND - u64::from(random.below(10) == 0) * random.below(86_400) * SECOND);
+    let slot =
+        TimeNs(now.0 - random.below(40) * SECOND - u64::from(random.below(10) == 0) * random.below(86_400) * SECOND);
     match random.below(12) {
         0 => Event::Missed(Missed {
             target,

@@ -100,8 +100,9 @@ impl Config {
     /// Never: every key is a string and serialising to memory does not fail.
     #[expect(clippy::expect_used, reason = "string keys only, in memory")]
     pub fn canonical_json(&self) -> String {
-        // By way of a Value, whose maps are sorted.
-        let value = serde_json::to_value(self).expect("string keys only");
+        let mut value = serde_json::to_value(self).expect("string keys only");
+        // Whether a Value keeps its maps sorted by itself hangs on a feature that any dependency may switch on.
+        value.sort_all_objects();
         value.to_string()
     }
 

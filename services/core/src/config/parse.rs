@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use super::target::is_default_method;
 use super::{CheckKind, Config, Target};
 use crate::units::DurationUs;
 
@@ -59,7 +60,7 @@ impl Config {
     /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text)
-            .map_err(|error: toml::de::Error| ConfigError::at(text, error.span(), error.message().trim()))?;
+            .map_err(|error: toml::de::Error| ConfigError::at(text, error.span(), in_plain_words(error.message())))?;
         for (name, profile) in Self::default().profiles {
             config.profiles.entry(name).or_insert(profile);
         }
@@ -88,12 +89,20 @@ impl Config {
         }
         for (name, profile) in &self.profiles {
             let at = |key| vec![Step::Key("profiles"), Step::Named(name.to_string()), Step::Key(key)];
-            if let Some(unknown) = profile.targets.iter().find(|target| self.target(target).is_none()) {
-                let message = format!("no target {:?} is configured", unknown.as_str());
-                return Some(Broken { path: at("targets"), message });
+            if let Some(n) = profile.targets.iter().position(|target| self.target(target).is_none()) {
+                let known: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let message = format!("no target {:?}; there are: {known}", profile.targets[n].as_str());
+                return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
             }
-            if profile.latency_p95.0 == 0 {
-                return Some(Broken { path: at("latency_p95"), message: "must be more than 0s".to_owned() });
+            // A figure must be below its limit, and nothing is below 0.
+            let limits = [
+                ("latency_p95", profile.latency_p95.0, "0s"),
+                ("error_rate", profile.error_rate.0, "0%"),
+                ("staleness", profile.staleness.0, "0s"),
+            ];
+            if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
+                return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
         }
         self.probe
@@ -105,13 +114,13 @@ impl Config {
 impl super::Probe {
     fn broken_rule(&self) -> Option<(&'static str, String)> {
         if self.concurrency == 0 {
-            return Some(("concurrency", "must be at least 1".to_owned()));
+            return Some(("concurrency", "concurrency must be at least 1".to_owned()));
         }
         if self.outbox_bytes_max < 1024 * 1024 {
-            return Some(("outbox_bytes_max", "must be at least 1048576 (1 MiB)".to_owned()));
+            return Some(("outbox_bytes_max", "outbox_bytes_max must be at least 1048576 (1 MiB)".to_owned()));
         }
         if self.linger > DurationUs::from_secs(10) {
-            return Some(("linger", "must be at most 10s".to_owned()));
+            return Some(("linger", "linger must be at most 10s".to_owned()));
         }
         None
     }
@@ -135,16 +144,18 @@ impl Target {
             return Some(("url", "a tcp target needs a port, such as tcp://db.example:5432".to_owned()));
         }
         if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&self.interval) {
-            return Some(("interval", format!("must be from {INTERVAL_MIN} to {INTERVAL_MAX}")));
+            return Some(("interval", format!("interval must be from {INTERVAL_MIN} to {INTERVAL_MAX}")));
         }
         if self.timeout().0 == 0 || self.timeout() > self.interval {
-            return Some(("timeout", format!("must be more than 0s and at most the interval ({})", self.interval)));
+            let message = format!("timeout must be more than 0s and at most the interval ({})", self.interval);
+            return Some(("timeout", message));
         }
         if self.latency_max.is_some_and(|limit| limit.0 == 0 || limit > self.timeout()) {
-            return Some(("latency_max", format!("must be more than 0s and at most the timeout ({})", self.timeout())));
+            let message = format!("latency_max must be more than 0s and at most the timeout ({})", self.timeout());
+            return Some(("latency_max", message));
         }
         if self.expect_status.0.is_empty() {
-            return Some(("expect_status", "must name at least one status".to_owned()));
+            return Some(("expect_status", "expect_status must name at least one status".to_owned()));
         }
         self.broken_http_rule(kind)
     }
@@ -165,13 +176,44 @@ impl Target {
                 return Some(("headers", format!("the value of {name:?} has a control character")));
             }
         }
-        if kind == CheckKind::Tcp && (self.expect_body.is_some() || !self.headers.is_empty()) {
-            return Some(("url", "headers and expect_body are for http and https targets, not for tcp".to_owned()));
+        if self.ca_file.as_deref() == Some("") {
+            return Some(("ca_file", "ca_file must name a file".to_owned()));
         }
-        if kind != CheckKind::Https && (self.certificate_days_min.is_some() || self.ca_file.is_some()) {
-            return Some(("url", "certificate_days_min and ca_file are for https targets".to_owned()));
-        }
-        None
+        let (of_http, of_https) = (kind != CheckKind::Tcp, kind == CheckKind::Https);
+        let uses = [
+            ("method", !is_default_method(&self.method), of_http, "http and https"),
+            ("headers", !self.headers.is_empty(), of_http, "http and https"),
+            ("expect_status", !self.expect_status.is_default(), of_http, "http and https"),
+            ("expect_body", self.expect_body.is_some(), of_http, "http and https"),
+            ("certificate_days_min", self.certificate_days_min.is_some(), of_https, "https"),
+            ("ca_file", self.ca_file.is_some(), of_https, "https"),
+        ];
+        let (key, _, _, schemes) = uses.into_iter().find(|(_, is_used, is_allowed, _)| *is_used && !*is_allowed)?;
+        Some((key, format!("{key} is for {schemes} targets; this one is {}", self.url.scheme())))
+    }
+}
+
+/// The parser speaks of the program's types; people write TOML.
+fn in_plain_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 12] = [
+        ("map, expected a sequence", "a single table, expected a list of tables: write [[…]] in double brackets"),
+        ("expected a sequence", "expected a list in brackets"),
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u32", "expected a whole number, 0 or more"),
+        ("expected a boolean", "expected true or false"),
+        ("expected a string", "expected a text in quotes"),
+        (": map,", ": a table,"),
+        (": sequence,", ": a list,"),
+        (": integer `", ": the number `"),
+        (": floating point `", ": the number `"),
+        (": string \"", ": the text \""),
+    ];
+    let message = message.trim().to_owned();
+    let message = WORDS.into_iter().fold(message, |message, (theirs, plain)| message.replace(theirs, plain));
+    match message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: ")) {
+        Some(found_and_expected) => format!("this is {found_and_expected}"),
+        None => message,
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Target {
     /// Its name on pages, in subjects and metrics.
     pub name: Name,
     /// Where it is: `http://`, `https://` or `tcp://host:port`.
+    #[serde(deserialize_with = "url_from_text")]
     pub url: Url,
     /// From one check to the next.
     #[serde(default = "default_interval")]
@@ -125,6 +126,14 @@ impl Target {
     }
 }
 
+fn url_from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    // The text is not repeated: it may hold a password, and messages are logged and recorded.
+    Url::parse(&String::deserialize(deserializer)?).map_err(|error| {
+        let write = "write one such as https://shop.example/health or tcp://db.example:5432";
+        de::Error::custom(format!("not a URL ({error}): {write}"))
+    })
+}
+
 const fn default_interval() -> DurationUs {
     DurationUs::from_secs(15)
 }
@@ -133,7 +142,7 @@ fn default_method() -> String {
     "GET".to_owned()
 }
 
-fn is_default_method(method: &str) -> bool {
+pub(super) fn is_default_method(method: &str) -> bool {
     method == "GET"
 }
 
@@ -163,7 +172,7 @@ impl StatusRanges {
         self.0.iter().any(|range| (range.first..=range.last).contains(&status))
     }
 
-    fn is_default(&self) -> bool {
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

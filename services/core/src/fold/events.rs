@@ -33,7 +33,7 @@ impl State {
             match event {
                 Event::Observed(observed) => {
                     observations += 1;
-                    self.touch(&observed.target, agent, store).observe(&observed, fold_time, store);
+                    self.touch(&observed.target, agent, store).observe(observed, fold_time, store);
                 }
                 Event::Missed(missed) => {
                     self.head.totals.missed = self.head.totals.missed.saturating_add(missed.slots);

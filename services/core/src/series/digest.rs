@@ -25,6 +25,8 @@ pub(super) struct GroupDigests {
     groups: BTreeMap<TimeNs, Option<Hash>>,
     /// The bucket digests of the newest group, the only one that changes all the time; `None` when they are not at hand.
     newest: Option<BTreeMap<TimeNs, Option<Hash>>>,
+    /// The bucket that changed last, and is noted above: most changes are to the same one again.
+    touched: Option<TimeNs>,
 }
 
 impl GroupDigests {
@@ -34,6 +36,10 @@ impl GroupDigests {
 
     /// The bucket at `start` changed.
     pub(super) fn touch(&mut self, tier: Tier, start: TimeNs) {
+        if self.touched == Some(start) {
+            return;
+        }
+        self.touched = Some(start);
         let group = Self::group_of(tier, start);
         let newest_group = self.groups.last_key_value().map(|(group, _)| *group);
         if newest_group.is_none_or(|newest| group > newest) {
@@ -46,12 +52,14 @@ impl GroupDigests {
     }
 
     pub(super) fn drop_before(&mut self, kept_from: TimeNs) {
+        self.touched = None;
         self.groups = self.groups.split_off(&kept_from);
         self.newest = self.newest.take().map(|mut newest| newest.split_off(&kept_from));
     }
 
     /// Computes what is missing.
     pub(super) fn refresh(&mut self, tier: Tier, buckets: impl Fn(Range<TimeNs>) -> Vec<Bucket>) {
+        self.touched = None;
         let Some((&newest_group, _)) = self.groups.last_key_value() else { return };
         for (&group, digest) in self.groups.iter_mut().filter(|(_, digest)| digest.is_none()) {
             let end = TimeNs(group.0.saturating_add(group_ns(tier)));
@@ -104,6 +112,6 @@ impl Serialize for GroupDigests {
 impl<'de> Deserialize<'de> for GroupDigests {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let groups = Vec::<TimeNs>::deserialize(deserializer)?;
-        Ok(Self { groups: groups.into_iter().map(|group| (group, None)).collect(), newest: None })
+        Ok(Self { groups: groups.into_iter().map(|group| (group, None)).collect(), newest: None, touched: None })
     }
 }

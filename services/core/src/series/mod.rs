@@ -156,7 +156,7 @@ impl Series {
     }
 
     /// Counts an observation.
-    pub fn observe(&mut self, observed: &Observed, fold_time: TimeNs, store: &mut dyn BucketStore) {
+    pub fn observe(&mut self, observed: Observed, fold_time: TimeNs, store: &mut dyn BucketStore) {
         self.touch();
         self.advance(fold_time, store);
         let delta = Delta::Observation { latency_us: observed.latency_us, outcome: observed.outcome };
@@ -172,7 +172,7 @@ impl Series {
             }
         }
         if self.head.latest.as_ref().is_none_or(|latest| latest.slot_ns <= observed.slot_ns) {
-            self.head.latest = Some(observed.clone());
+            self.head.latest = Some(observed);
         }
     }
 

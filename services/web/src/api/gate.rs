@@ -19,6 +19,7 @@ use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
+use crate::past;
 use crate::standing::Standing;
 
 /// Who asks, when nobody says.
@@ -177,32 +178,31 @@ pub(crate) async fn decide_now(
 /// A decision over one state: its digest and its figures are of the same position.
 fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
     let standing = server.standing();
-    let decided = server.projection.view_with_digest(at, |view, state_digest| {
+    let (decided, is_past) = server.projection.view_with_digest(at, |view, state_digest| {
         let seq = view.state.head().position;
         let positions = vec![StreamPosition { partition: server.projection.partition(), seq }];
         let build = format!("{} ({})", server.build.version, server.build.id);
         let slo = view.slo(profile)?;
         let (_, health) = server.judge(&slo);
-        Ok::<_, Problem>(decide(
-            &view,
-            &slo,
-            &health,
-            Circumstances { positions, state_digest, build, by: by.to_owned() },
-        ))
+        let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
+        Ok::<_, Problem>((decide(&view, &slo, &health, circumstances), past::is_past(&view)))
     })?;
     match standing {
-        Standing::Replaying { folded, of } => Ok(withhold(decided, folded, of)),
+        Standing::Replaying { folded, of } => {
+            Ok(withhold(decided, &format!("Spark is still reading its log: {folded} of {of} frames")))
+        }
+        _ if is_past => Ok(withhold(decided, "the gate judges the present: not all that was known then is kept")),
         _ => Ok(decided),
     }
 }
 
-/// While the log is still being read there is nothing to judge by, whatever the figures so far look like.
-fn withhold(mut decided: GateDecided, folded: u64, of: u64) -> GateDecided {
+/// Where there is nothing to judge by, whatever some of the figures look like.
+fn withhold(mut decided: GateDecided, why: &str) -> GateDecided {
     for check in &mut decided.checks {
         check.verdict = CheckVerdict::NoData;
         check.observed = None;
         check.samples = 0;
-        check.reason = format!("Spark is still reading its log: {folded} of {of} frames");
+        check.reason = why.to_owned();
     }
     decided.verdict = Verdict::NoData;
     let content = format!("{}-withheld", decided.id);

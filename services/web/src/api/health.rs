@@ -16,6 +16,7 @@ use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::{BuildInfo, Server};
 use crate::params::Params;
+use crate::past;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -59,7 +60,7 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<R
     let now = server.now();
     let at = params.at(now)?.unwrap_or(now);
     let (slo, profile, components, health) = server.view(at, |view| {
-        let slo = view.slo(params.get("profile"))?;
+        let slo = past::slo(&view, params.get("profile"))?;
         let (components, health) = server.judge(&slo);
         Ok::<_, Problem>((SloFigures::of(&slo), slo.profile_name.to_string(), components, health))
     })?;

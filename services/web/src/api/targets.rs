@@ -15,6 +15,7 @@ use spark_schemas::event::Observed;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
+use crate::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {
@@ -53,13 +54,18 @@ struct SeriesFacts {
 
 impl TargetFacts {
     fn of(view: &View<'_>, target: &TargetView<'_>) -> Self {
-        let agents = view.state.series_of(target.name).map(|series| SeriesFacts {
-            agent: series.head.agent.to_string(),
-            observations: series.head.observations,
-            failed: series.head.failed,
-            missed: series.head.missed,
-            staleness_ms: series.staleness_us(view.at).map(|us| us.div_ceil(1_000)),
-            latest: series.head.latest.clone(),
+        let agents = view.state.series_of(target.name).map(|series| {
+            // What was seen since tells nothing of then.
+            let latest = series.head.latest.as_ref().filter(|latest| !past::is_later(view, latest.slot_ns));
+            let staleness_us = latest.and_then(|_| series.staleness_us(view.at));
+            SeriesFacts {
+                agent: series.head.agent.to_string(),
+                observations: series.head.observations,
+                failed: series.head.failed,
+                missed: series.head.missed,
+                staleness_ms: staleness_us.map(|us| us.div_ceil(1_000)),
+                latest: latest.cloned(),
+            }
         });
         Self {
             name: target.name.to_string(),
@@ -80,7 +86,8 @@ impl TargetFacts {
 pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Listing>, Problem> {
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let targets = server.view(at, |view| view.targets().iter().map(|target| TargetFacts::of(&view, target)).collect());
+    let targets =
+        server.view(at, |view| past::targets(&view).iter().map(|target| TargetFacts::of(&view, target)).collect());
     Ok(Json(Listing { at: rfc3339(at), targets }))
 }
 
@@ -93,6 +100,6 @@ pub(crate) async fn one(
     let Path(name) = name.map_err(|error| Problem::bad_request(format!("The target's name: {error}.")))?;
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let facts = server.view(at, |view| view.target(&name).map(|target| TargetFacts::of(&view, &target)));
+    let facts = server.view(at, |view| past::target(&view, &name).map(|target| TargetFacts::of(&view, &target)));
     facts.map(Json).ok_or_else(|| Problem::unknown_target(&name))
 }

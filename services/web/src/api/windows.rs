@@ -12,6 +12,7 @@ use spark_schemas::derived::WindowMessage;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
+use crate::past;
 
 /// Stands for the default selection over all.
 const OVER_ALL: &str = "*";
@@ -31,9 +32,9 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<J
 
 fn figures(view: &View<'_>, target: &str, window: Window) -> Result<WindowMessage, Problem> {
     if target == OVER_ALL {
-        let slo = view.slo(None)?;
+        let slo = past::slo(view, None)?;
         return Ok(view.window_over(&slo.targets, window)?.to_message(OVER_ALL, slo.staleness_us));
     }
-    let found = view.target(target).ok_or_else(|| Problem::unknown_target(target))?;
+    let found = past::target(view, target).ok_or_else(|| Problem::unknown_target(target))?;
     Ok(view.window(target, window)?.to_message(target, found.staleness_us))
 }

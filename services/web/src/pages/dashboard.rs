@@ -17,6 +17,7 @@ use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::chart::{self, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
+use crate::past;
 use agents::Agent;
 use tiles::Tiles;
 
@@ -24,7 +25,8 @@ pub(super) struct Model {
     tiles: Tiles,
     hour: Result<Vec<Point>, NotKept>,
     limit_us: u64,
-    checks: Vec<CheckResult>,
+    /// None for a past instant: the gate judges the present.
+    checks: Option<Vec<CheckResult>>,
     profiles: Vec<String>,
     agents: Vec<Agent>,
     targets: Vec<TargetFacts>,
@@ -32,17 +34,17 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn take(view: &View<'_>, server: &Server, profile: Option<&str>) -> Result<Self, Problem> {
-        let slo = view.slo(profile)?;
+        let slo = past::slo(view, profile)?;
         let (_, health) = server.judge(&slo);
         let hour = last_hour(view, &slo.targets);
         Ok(Self {
             tiles: Tiles::take(&slo),
             hour,
             limit_us: slo.profile.latency_p95.0,
-            checks: checks(view, &slo, &health),
+            checks: (!past::is_past(view)).then(|| checks(view, &slo, &health)),
             profiles: view.config().profiles.keys().map(ToString::to_string).collect(),
             agents: Agent::all(view),
-            targets: view.targets().iter().map(|target| TargetFacts::of(view, target)).collect(),
+            targets: past::targets(view).iter().map(|target| TargetFacts::of(view, target)).collect(),
         })
     }
 
@@ -94,10 +96,16 @@ impl Model {
             let why = frame.standing.sentence().unwrap_or_default();
             return empty("No verdict while the figures are not live", html! { (why) });
         }
+        let Some(checks) = &self.checks else {
+            return empty(
+                "The gate judges the present",
+                html! { "A decision that was made then is an event on the log." },
+            );
+        };
         html! {
-            (verdict(verdict_over(&self.checks)))
+            (verdict(verdict_over(checks)))
             ul .checks {
-                @for check in &self.checks {
+                @for check in checks {
                     li {
                         (check_verdict(check.verdict))
                         div {

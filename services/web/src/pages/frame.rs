@@ -12,6 +12,7 @@ use super::panel::icon;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::format::{clock_text, stamp, stamp_text};
+use crate::past;
 use crate::standing::Standing;
 
 /// The surroundings of a page.
@@ -33,7 +34,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn take(server: &Server, view: &View<'_>, profile: Option<&str>, pinned: bool) -> Result<Self, Problem> {
-        let slo = view.slo(profile)?;
+        let slo = past::slo(view, profile)?;
         let (_, health) = server.judge(&slo);
         let declarations = &view.state.head().declarations;
         Ok(Self {

@@ -13,6 +13,7 @@ use super::panel::{badges, empty, icon, panel, state};
 use crate::api::problem::Problem;
 use crate::chart::{Point, uptime};
 use crate::format::{self, latency_ms, percent};
+use crate::past;
 
 pub(super) struct Model {
     targets: Vec<Card>,
@@ -39,7 +40,7 @@ struct Headline {
 
 impl Model {
     pub(super) fn take(view: &View<'_>, frame: &Frame) -> Self {
-        let targets = view.targets();
+        let targets = past::targets(view);
         let cards = targets.iter().map(|target| {
             let day = || {
                 let figures = view.window(target.name, Window::D1)?;

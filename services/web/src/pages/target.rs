@@ -18,6 +18,7 @@ use super::panel::{badges, empty, panel, panel_with, state};
 use crate::api::problem::Problem;
 use crate::chart::{self, Point};
 use crate::format::{latency_us, number, percent_ppm, staleness};
+use crate::past;
 use detail::SeriesFacts;
 
 pub(super) struct Model {
@@ -35,7 +36,7 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn take(view: &View<'_>, name: &Name) -> Result<Self, Problem> {
-        let target = view.target(name).ok_or_else(|| Problem::unknown_target(name))?;
+        let target = past::target(view, name).ok_or_else(|| Problem::unknown_target(name))?;
         let alone = std::slice::from_ref(&target);
         let mut failures: Vec<(String, Observed)> = Vec::new();
         for series in view.state.series_of(name) {
@@ -53,7 +54,7 @@ impl Model {
             hour: last_hour(view, alone),
             day: last_day(view, alone),
             latest: target.latest.cloned(),
-            series: view.state.series_of(name).map(|series| SeriesFacts::of(series, view.at)).collect(),
+            series: view.state.series_of(name).map(|series| SeriesFacts::of(view, series)).collect(),
             failures,
         })
     }

@@ -30,7 +30,7 @@ fn nobody_publishes(kind: &str, example: &str) -> Markup {
 
 const PORTFOLIO: &str = r#"{
   "portfolio": {
-    "at_ns": "1785420180000000000",
+    "at_ns": 1785420180000000000,
     "account": "main",
     "currency": "TRY",
     "equity": "1250000.00",
@@ -42,7 +42,7 @@ const PORTFOLIO: &str = r#"{
 
 const STRATEGY: &str = r#"{
   "strategy": {
-    "at_ns": "1785420180000000000",
+    "at_ns": 1785420180000000000,
     "name": "momentum",
     "state": "running",
     "pnl": "1840.50",

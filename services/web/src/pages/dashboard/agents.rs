@@ -8,6 +8,7 @@ use spark_schemas::event::Heartbeat;
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{count, span, stamp_text};
+use crate::past;
 
 /// A heartbeat is due every 10 s.
 const SILENCE_US_MAX: u64 = 30_000_000;
@@ -32,7 +33,11 @@ impl Agent {
                 None => agents.push(Self {
                     name: name.to_owned(),
                     class,
-                    heartbeat: heartbeats.get(run.agent).and_then(|classes| classes.get(&run.class)).cloned(),
+                    heartbeat: heartbeats
+                        .get(run.agent)
+                        .and_then(|classes| classes.get(&run.class))
+                        .filter(|heartbeat| !past::is_later(view, heartbeat.at_ns))
+                        .cloned(),
                     missing: run.marks.missing(),
                 }),
             }
@@ -69,7 +74,7 @@ fn one(agent: &Agent, at: TimeNs) -> Markup {
                             @if heartbeat.queue > 0 { ", " (count(heartbeat.queue)) " frames queued" }
                             @if heartbeat.dropped > 0 { ", " (count(heartbeat.dropped)) " observations dropped" }
                         },
-                        _ => "no heartbeat yet",
+                        _ => "no heartbeat known",
                     }
                     @if agent.missing > 0 { ", " (count(agent.missing)) " frames missing" }
                 }

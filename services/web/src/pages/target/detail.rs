@@ -4,12 +4,14 @@ use maud::{Markup, html};
 use spark_core::config::Target;
 use spark_core::series::Series;
 use spark_core::units::DurationUs;
+use spark_core::view::View;
 use spark_schemas::TimeNs;
 use spark_schemas::event::{FailReason, Observed, Outcome};
 
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{ago, latency, latency_ms, number, span, staleness, stamp};
+use crate::past;
 
 /// A certificate that expires sooner is worth a colour.
 const CERTIFICATE_SOON_US: u64 = 14 * 86_400 * 1_000_000;
@@ -28,13 +30,14 @@ pub(super) struct SeriesFacts {
 }
 
 impl SeriesFacts {
-    pub(super) fn of(series: &Series, at: TimeNs) -> Self {
+    pub(super) fn of(view: &View<'_>, series: &Series) -> Self {
         let head = &series.head;
+        let latest = head.latest.as_ref().filter(|latest| !past::is_later(view, latest.slot_ns));
         Self {
             agent: head.agent.to_string(),
-            outcome: head.latest.as_ref().map(|latest| latest.outcome),
-            slot: head.latest.as_ref().map(|latest| latest.slot_ns),
-            staleness_us: series.staleness_us(at),
+            outcome: latest.map(|latest| latest.outcome),
+            slot: latest.map(|latest| latest.slot_ns),
+            staleness_us: latest.and_then(|_| series.staleness_us(view.at)),
             observations: head.observations,
             failed: head.failed,
             missed: head.missed,
@@ -164,7 +167,7 @@ pub(super) fn agents(series: &[SeriesFacts]) -> Markup {
                                 @match (one.outcome, one.slot) {
                                     (Some(Outcome::Ok), Some(slot)) => { (icon("ok")) " passed, " (stamp(slot)) },
                                     (Some(Outcome::Fail), Some(slot)) => { (icon("bad")) " failed, " (stamp(slot)) },
-                                    _ => span .none { "never heard of" },
+                                    _ => span .none { "no data" },
                                 }
                             }
                             td .num { @match one.interval_us { Some(us) => (DurationUs(us)), None => "—" } }

@@ -1,0 +1,289 @@
+//! A bad configuration is refused with the place, what is wrong and what is allowed; a good one survives being recorded.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+use spark_core::config::{CheckKind, Config, ConfigError};
+
+const TARGET: &str = "[[target]]\nname = \"checkout\"\nurl = \"https://shop.example/health\"\n";
+const DEV: &str = "[profiles.dev]\nlatency_p95 = \"150ms\"\nerror_rate = \"5%\"\nstaleness = \"30s\"\n";
+
+fn error_of(text: &str) -> ConfigError {
+    match Config::from_toml(text) {
+        Ok(_) => panic!("this is taken for good:\n{text}"),
+        Err(error) => error,
+    }
+}
+
+fn assert_refused(text: &str, (line, column): (usize, usize), message: &str) {
+    assert_eq!(error_of(text), ConfigError { line, column, message: message.to_owned() }, "in\n{text}");
+}
+
+/// A line more about a target that is good; the line is the file's fourth.
+fn assert_line_refused(line: &str, column: usize, message: &str) {
+    assert_refused(&format!("{TARGET}{line}\n"), (4, column), message);
+}
+
+#[test]
+fn what_is_no_toml_is_refused_where_it_ends_to_be_it() {
+    assert_refused("environment = production\n", (1, 15), "string values must be quoted, expected literal string");
+    assert_refused("[[target]\nname = \"x\"\n", (1, 10), "unclosed array table, expected `]`");
+    assert_refused("environment = \"a\n", (1, 17), "invalid basic string, expected `\"`");
+    assert_refused("environment = \"a\"\nprofile\n", (2, 8), "key with no value, expected `=`");
+    assert_refused("environment = \"a\"\nenvironment = \"b\"\n", (2, 1), "duplicate key");
+    assert_line_refused("ü = 1", 1, "invalid unquoted key, expected letters, numbers, `-`, `_`");
+}
+
+#[test]
+fn unknown_and_missing_keys_are_refused_with_those_there_are() {
+    assert_refused(
+        "enviroment = \"production\"\n",
+        (1, 1),
+        "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, \
+         `profiles`, `probe`",
+    );
+    assert_line_refused(
+        "intervl = \"5s\"",
+        1,
+        "unknown field `intervl`, expected one of `name`, `url`, `interval`, `timeout`, `role`, `demo`, `agents`, \
+         `method`, `headers`, `expect_status`, `expect_body`, `latency_max`, `certificate_days_min`, `ca_file`",
+    );
+    let probe = "unknown field `lingr`, expected one of `linger`, `concurrency`, `outbox_bytes_max`";
+    assert_refused("[probe]\nlingr = \"1s\"\n", (2, 1), probe);
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`";
+    assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
+    assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
+    assert_refused("[[target]]\nname = \"checkout\"\n", (1, 1), "missing field `url`");
+    assert_refused("[profiles.dev]\nlatency_p95 = \"1s\"\nerror_rate = \"5%\"\n", (1, 1), "missing field `staleness`");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
+    let duration = "expected a duration in quotes, such as \"150ms\" or \"5s\"";
+    assert_line_refused("interval = 5", 12, &format!("this is the number `5`, {duration}"));
+    assert_line_refused("timeout = true", 11, &format!("this is boolean `true`, {duration}"));
+    let percentage = "this is the number `0.05`, expected a percentage in quotes, such as \"2%\"";
+    assert_refused(&DEV.replace("\"5%\"", "0.05"), (3, 14), percentage);
+    assert_line_refused("method = 1", 10, "this is the number `1`, expected a text in quotes");
+    assert_line_refused("demo = \"yes\"", 8, "this is the text \"yes\", expected true or false");
+    assert_line_refused("agents = \"ankara\"", 10, "this is the text \"ankara\", expected a list in brackets");
+    assert_line_refused("expect_status = 200", 17, "this is the number `200`, expected a list in brackets");
+    let whole = "expected a whole number, 0 or more";
+    assert_line_refused("certificate_days_min = -1", 24, &format!("this is the number `-1`, {whole}"));
+    assert_refused("[probe]\nconcurrency = -5\n", (2, 15), &format!("this is the number `-5`, {whole}"));
+    assert_refused("[probe]\noutbox_bytes_max = \"1GB\"\n", (2, 20), &format!("this is the text \"1GB\", {whole}"));
+    assert_refused(
+        "[target]\nname = \"a\"\nurl = \"http://a/\"\n",
+        (1, 1),
+        "this is a single table, expected a list of tables: write [[…]] in double brackets",
+    );
+    // Columns are counted in characters, as editors do.
+    let header = "headers = { A = \"çğü\", B = 1 }";
+    assert_line_refused(header, 28, "this is the number `1`, expected a text in quotes");
+}
+
+#[test]
+fn names_that_are_unsafe_in_a_subject_are_refused() {
+    let characters = |c| format!("a name is made of letters, digits, '-' and '_', not {c:?}");
+    let named = |name: &str| format!("[[target]]\nname = \"{name}\"\nurl = \"https://shop.example/\"\n");
+    assert_refused(&named("shop.example"), (2, 8), &characters('.'));
+    assert_refused(&named(""), (2, 8), "a name must not be empty");
+    let long = "a name has at most 64 characters, this one has 65";
+    assert_refused(&named(&"x".repeat(65)), (2, 8), long);
+    assert_refused("environment = \"prod >\"\n", (1, 15), &characters(' '));
+    assert_line_refused("agents = [\"ankara\", \"b*\"]", 21, &characters('*'));
+    assert_refused(&DEV.replace("dev", "\"a b\""), (1, 11), &characters(' '));
+}
+
+#[test]
+fn two_targets_of_one_name_are_refused_at_the_second() {
+    let message = "target \"checkout\" is there twice: names must differ";
+    assert_refused(&format!("{TARGET}\n{TARGET}"), (6, 8), message);
+}
+
+#[test]
+fn urls_that_no_check_can_use_are_refused() {
+    let with_url = |url: &str| format!("[[target]]\nname = \"a\"\nurl = \"{url}\"\n");
+    let write = "write one such as https://shop.example/health or tcp://db.example:5432";
+    let relative = format!("not a URL (relative URL without a base): {write}");
+    assert_refused(&with_url("shop.example"), (3, 7), &relative);
+    assert_refused(&with_url("https://"), (3, 7), &format!("not a URL (empty host): {write}"));
+    let scheme = "no check for scheme \"ftp\"; there are: http, https, tcp";
+    assert_refused(&with_url("ftp://shop.example"), (3, 7), scheme);
+    assert_refused(&with_url("tcp:db.example:5432"), (3, 7), "the URL names no host");
+    let port = "a tcp target needs a port, such as tcp://db.example:5432";
+    assert_refused(&with_url("tcp://db.example"), (3, 7), port);
+    let credentials = "no credentials in the URL: it is recorded; send a header whose value is \"env:NAME\"";
+    for url in ["https://me:secret@shop.example", "https://token@shop.example"] {
+        assert_refused(&with_url(url), (3, 7), credentials);
+    }
+    assert!(!error_of(&with_url("https://me:secret@")).to_string().contains("secret"), "no message repeats a password");
+}
+
+#[test]
+fn durations_out_of_their_range_are_refused() {
+    let form = |text: &str| {
+        format!(
+            "{text:?} is not a duration: write a whole number and a unit (us, ms, s, m, h or d), such as \"150ms\" or \"5s\""
+        )
+    };
+    for text in ["5", "5 s", "1.5s", "-5s", "5sec", "", "99999999999999d"] {
+        assert_line_refused(&format!("interval = \"{text}\""), 12, &form(text));
+    }
+    for text in ["99ms", "0s", "2d"] {
+        assert_line_refused(&format!("interval = \"{text}\""), 12, "interval must be from 100ms to 1d");
+    }
+    for text in ["0s", "15001ms"] {
+        let message = "timeout must be more than 0s and at most the interval (15s)";
+        assert_line_refused(&format!("timeout = \"{text}\""), 11, message);
+    }
+    for text in ["0s", "5001ms"] {
+        let message = "latency_max must be more than 0s and at most the timeout (5s)";
+        assert_line_refused(&format!("latency_max = \"{text}\""), 15, message);
+    }
+    assert_refused("[probe]\nlinger = \"1m\"\n", (2, 10), "linger must be at most 10s");
+}
+
+#[test]
+fn what_is_no_http_is_refused() {
+    let status = |text: &str| {
+        format!("{text:?} is not an HTTP status: write one such as 204 or a range such as \"200-299\", from 100 to 599")
+    };
+    assert_line_refused("expect_status = [200, 999]", 23, &status("999"));
+    assert_line_refused("expect_status = [\"299-200\"]", 18, &status("299-200"));
+    assert_line_refused("expect_status = []", 17, "expect_status must name at least one status");
+    assert_line_refused("method = \"get\"", 10, "\"get\" is not an HTTP method such as GET, HEAD or POST");
+    assert_line_refused("headers = { \"X Y\" = \"1\" }", 11, "\"X Y\" is not an HTTP header name");
+    let control = "the value of \"X-Y\" has a control character";
+    assert_line_refused("headers = { X-Y = \"a\\r\\nb\" }", 11, control);
+    assert_line_refused("role = \"backend\"", 8, "unknown variant `backend`, expected `ui` or `executor`");
+    assert_line_refused("ca_file = \"\"", 11, "ca_file must name a file");
+}
+
+#[test]
+fn a_key_that_the_check_would_ignore_is_refused() {
+    let tcp = "[[target]]\nname = \"db\"\nurl = \"tcp://db.example:5432\"\n";
+    for (key, value, column) in [
+        ("method", "\"POST\"", 10),
+        ("headers", "{ A = \"b\" }", 11),
+        ("expect_status", "[204]", 17),
+        ("expect_body", "\"ok\"", 15),
+    ] {
+        let message = format!("{key} is for http and https targets; this one is tcp");
+        assert_refused(&format!("{tcp}{key} = {value}\n"), (4, column), &message);
+    }
+    for (key, value, column) in [("certificate_days_min", "14", 24), ("ca_file", "\"ca.pem\"", 11)] {
+        let http = format!("[[target]]\nname = \"a\"\nurl = \"http://a.example/\"\n{key} = {value}\n");
+        assert_refused(&http, (4, column), &format!("{key} is for https targets; this one is http"));
+    }
+}
+
+#[test]
+fn profiles_that_nothing_can_meet_are_refused() {
+    assert_refused("profile = \"production\"\n", (1, 11), "no profile \"production\"; there are: dev, prod");
+    assert_refused(&DEV.replace("150ms", "0s"), (2, 15), "latency_p95 must be more than 0s");
+    assert_refused(&DEV.replace("5%", "0%"), (3, 14), "error_rate must be more than 0%");
+    assert_refused(&DEV.replace("30s", "0s"), (4, 13), "staleness must be more than 0s");
+    let ratio =
+        "\"105%\" is not a percentage: write a number from 0 to 100, at most four decimals, and %, such as \"2%\"";
+    assert_refused(&DEV.replace("5%", "105%"), (3, 14), ratio);
+    let chekout = format!("{TARGET}{DEV}targets = [\n  \"checkout\",\n  \"chekout\",\n]\n");
+    assert_refused(&chekout, (10, 3), "no target \"chekout\"; there are: checkout");
+    assert_refused(&format!("{DEV}targets = [\"a\"]\n"), (5, 12), "no target \"a\"; there are: none");
+}
+
+#[test]
+fn a_probe_that_could_not_work_is_refused() {
+    assert_refused("[probe]\nconcurrency = 0\n", (2, 15), "concurrency must be at least 1");
+    let outbox = "outbox_bytes_max must be at least 1048576 (1 MiB)";
+    assert_refused("[probe]\noutbox_bytes_max = 100\n", (2, 20), outbox);
+}
+
+#[test]
+fn an_error_reads_as_editors_and_people_expect() {
+    let error = error_of("\n\n   profile = \"x\"");
+    assert_eq!(error.to_string(), "line 3, column 14: no profile \"x\"; there are: dev, prod");
+}
+
+const GOOD: [&str; 4] = [
+    "",
+    "[[target]]\nname = \"checkout\"\nurl = \"https://shop.example/health\"\ninterval = \"5s\"\n",
+    r#"
+environment = "production"
+profile = "prod"
+agents = ["ankara", "berlin"]
+builtin_targets = false
+
+[[target]]
+name = "checkout"
+url = "https://shop.example/health?full=1"
+interval = "1s"
+timeout = "900ms"
+role = "ui"
+method = "POST"
+headers = { Authorization = "env:TOKEN", X-Team = "ödeme" }
+expect_status = [200, "201-204", 401]
+expect_body = "\"status\": \"UP\""
+latency_max = "800ms"
+certificate_days_min = 14
+ca_file = "ca.pem"
+agents = ["berlin"]
+
+[[target]]
+name = "db"
+url = "tcp://[::1]:5432"
+interval = "1d"
+role = "executor"
+demo = true
+
+[profiles.strict]
+latency_p95 = "1us"
+error_rate = "0.0001%"
+staleness = "90s"
+targets = ["checkout"]
+
+[profiles.prod]
+latency_p95 = "120ms"
+error_rate = "100%"
+staleness = "15s"
+
+[probe]
+linger = "0s"
+concurrency = 1
+outbox_bytes_max = 1048576
+"#,
+    "[[target]]\nname = \"a\"\nurl = \"http://a.example\"\ninterval = \"100ms\"\n",
+];
+
+#[test]
+fn what_is_recorded_is_the_same_configuration_with_the_same_digest() {
+    for text in GOOD {
+        let config = Config::from_toml(text).unwrap();
+        let recorded = config.canonical_json();
+        let read = Config::from_canonical_json(&recorded).unwrap();
+        assert_eq!(read, config, "{recorded}");
+        assert_eq!((read.canonical_json(), read.digest()), (recorded, config.digest()));
+    }
+}
+
+#[test]
+fn the_digest_is_of_what_the_configuration_says_and_not_of_how() {
+    let one =
+        Config::from_toml("profile = \"prod\"\n[[target]]\nname = \"a\"\nurl = \"http://a/\"\ninterval = \"1m\"\n")
+            .unwrap();
+    let same = "# the same\n[[target]]\ninterval = \"60s\"\nurl = 'HTTP://A'\nname = 'a'\nmethod = 'GET'\n";
+    let same = Config::from_toml(&format!("profile = 'prod'\nbuiltin_targets = true\n{same}")).unwrap();
+    assert_eq!((same.canonical_json(), same.digest()), (one.canonical_json(), one.digest()));
+    let other = Config::from_toml("[[target]]\nname = \"a\"\nurl = \"http://a/\"\ninterval = \"1m\"\n").unwrap();
+    assert_ne!(other.digest(), one.digest());
+}
+
+#[test]
+fn a_short_configuration_has_the_defaults() {
+    let config = Config::from_toml(GOOD[1]).unwrap();
+    let target = config.target("checkout").unwrap();
+    assert_eq!(target.timeout().to_string(), "5s");
+    assert!(target.expect_status.contains(204) && !target.expect_status.contains(301));
+    assert_eq!(CheckKind::from_scheme(target.url.scheme()), Some(CheckKind::Https));
+    let names: Vec<&str> = config.profiles.keys().map(|name| name.as_str()).collect();
+    assert_eq!((config.profile.as_str(), names), ("dev", vec!["dev", "prod"]));
+    assert_eq!(Config::from_toml("").unwrap(), Config::default());
+}
