@@ -37,7 +37,7 @@ fn prometheus_scrapes_the_metrics_and_finds_the_target_up() {
     for query in [
         "up%7Bjob%3D%22spark%22%7D%20%3D%3D%201",
         "spark_target_up%20%3D%3D%201",
-        "spark_slo_latency_seconds%7Bquantile%3D%220.95%22%7D%20%3E%200",
+        "spark_slo_latency_seconds%7Bq%3D%220.95%22%7D%20%3E%200",
         "spark_build_info",
         "histogram_quantile(0.9%2C%20spark_probe_check_duration_seconds_bucket)%20%3E%200",
     ] {

@@ -71,7 +71,8 @@ async fn answer(listener: std::net::TcpListener) -> io::Result<()> {
         let (mut stream, _peer) = listener.accept().await?;
         connections.spawn(async move {
             let mut request = [0; 1_024];
-            stream.read(&mut request).await?;
+            // The requests are small: the first read has all of one.
+            let _length = stream.read(&mut request).await?;
             stream.write_all(ANSWER).await
         });
         while connections.try_join_next().is_some() {}
@@ -110,7 +111,7 @@ where
         })
     })?;
     ensure!(good == times, "only {good} of {times} went well");
-    Ok(per_second(times, took.core))
+    Ok(per_second(times, took))
 }
 
 fn one_thread() -> io::Result<Runtime> {

@@ -5,22 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::time::Instant;
 
-/// What a piece of work took.
-#[derive(Debug, Clone, Copy)]
-pub struct Took {
-    /// From beginning to end.
-    pub wall: Duration,
-    /// On a core, by the calling thread alone; others that share the machine are not in it.
-    pub core: Duration,
-}
-
-/// Does `work` and says what it took.
-pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Took)> {
-    let (core, begun) = (thread_time()?, Instant::now());
+/// Does `work` and says what it took on a core, by the calling thread alone; others that share the machine are not in it.
+pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let begun = thread_time()?;
     let done = work()?;
-    Ok((done, Took { wall: begun.elapsed(), core: thread_time()?.saturating_sub(core) }))
+    Ok((done, thread_time()?.saturating_sub(begun)))
 }
 
 /// The time that this thread spent on a core (Linux).

@@ -1,6 +1,7 @@
 //! Replay: archive → fold, on one core, beside a loop that only decodes, hashes and records to a histogram.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use spark_eventlog::archive::{Archive, ArchiveOptions, leaves};
 use spark_schemas::{Event, Frame, Leaf, TimeNs};
 
 use super::load::{self, Load};
-use super::measure::{self, Took, per_second, timed};
+use super::measure::{self, per_second, timed};
 use super::table::{Figure, amount};
 use super::{Options, block_on};
 
@@ -27,8 +28,8 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
 
     let (mut replays, mut plain_loops, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let replayed = per_second(observations, replay(dir.path(), observations)?.core);
-        let plain = per_second(observations, decode_hash_record(&bytes, observations)?.core);
+        let replayed = per_second(observations, replay(dir.path(), observations)?);
+        let plain = per_second(observations, decode_hash_record(&bytes, observations)?);
         replays.push(replayed);
         plain_loops.push(plain);
         ratios.push(replayed / plain);
@@ -65,7 +66,7 @@ fn write_archive(dir: &Path, observations: u64) -> Result<()> {
     })
 }
 
-fn replay(dir: &Path, observations: u64) -> Result<Took> {
+fn replay(dir: &Path, observations: u64) -> Result<Duration> {
     let (counted, took) = timed(|| {
         let (mut state, mut store, mut counted) = (State::default(), MemoryBuckets::default(), 0);
         for bytes in leaves(dir, 1)? {
@@ -81,7 +82,7 @@ fn replay(dir: &Path, observations: u64) -> Result<Took> {
 }
 
 /// The same leaves from memory. Nothing that folds events can be faster with this decoder and this hash.
-fn decode_hash_record(leaves: &[Bytes], observations: u64) -> Result<Took> {
+fn decode_hash_record(leaves: &[Bytes], observations: u64) -> Result<Duration> {
     let (counted, took) = timed(|| {
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 2)?;
         let mut hashes = 0_u8;
