@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_secs(1);
 const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
 /// Rejections reported in one frame.
-const REJECTED_PER_FRAME: usize = 200;
+const REJECTED_PER_FRAME: usize = 80;
 /// A part of a long configuration; with the rest of its event it fits a frame.
 const CONFIG_PART_BYTES: usize = 48_000;
 
@@ -75,12 +75,14 @@ struct Published {
 }
 
 impl Duties {
-    /// Brings `config` into force, unless it is already.
+    /// Brings `config` into force, unless it is already and no other was refused since.
     pub async fn apply_config(&self, config: &Config) -> Result<(), WriteError> {
         let in_force = self.projection.view((self.clock)(), |view| {
-            view.state.head().declarations.policy.as_ref().map(|policy| policy.digest.clone())
+            let declared = &view.state.head().declarations;
+            let policy = declared.policy.as_ref().filter(|_| declared.config_rejected.is_none());
+            policy.is_some_and(|policy| policy.digest == config.digest())
         });
-        if in_force.as_deref() == Some(config.digest().as_str()) {
+        if in_force {
             return Ok(());
         }
         for event in config_applied(config, (self.clock)()) {
@@ -116,13 +118,12 @@ impl Duties {
         if self.projection.status().phase != Phase::Live {
             return Ok(());
         }
-        self.report_rejected(now).await?;
         if let Some(publisher) = &self.publisher {
             for (subject, payload) in self.due_messages(published, now) {
                 publisher.publish(subject, payload).await?;
             }
         }
-        Ok(())
+        self.report_rejected(now).await
     }
 
     /// Reports each rejected frame once: the fold forgets it when it sees the report.

@@ -49,6 +49,17 @@ pub enum FollowError {
         /// The incarnation now.
         found: String,
     },
+    /// The log is the same and yet shorter than what was read of it: somebody restored an older copy.
+    #[error(
+        "the log ends at {last_seq}, but {known} frames of it are known here: it was restored from an older copy; \
+         move this data directory away to follow it as it is now"
+    )]
+    Regressed {
+        /// The last position known here.
+        known: u64,
+        /// The log's last sequence number now.
+        last_seq: u64,
+    },
     /// A bug: the fold panicked.
     #[error("the fold panicked; this is a bug")]
     Panicked(#[from] tokio::task::JoinError),
@@ -112,6 +123,11 @@ impl Follow {
         let expected = incarnation.get_or_insert_with(|| bounds.incarnation.clone());
         if *expected != bounds.incarnation {
             return Err(FollowError::Incarnation { expected: expected.clone(), found: bounds.incarnation });
+        }
+        let recorded = self.recorder.as_ref().map_or(0, |archive| archive.next_seq() - 1);
+        let known = self.projection.position().max(recorded);
+        if known > bounds.last_seq {
+            return Err(FollowError::Regressed { known, last_seq: bounds.last_seq });
         }
         let mut next = match &self.recorder {
             Some(archive) => archive.next_seq(),

@@ -7,11 +7,11 @@ use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
 use spark_core::fold::{Applied, State};
 use spark_core::view::View;
-use spark_eventlog::Recorded;
+use spark_eventlog::{Bounds, Recorded};
 use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
 
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreError};
 
 /// Frames folded under one lock, so that readers wait at most some milliseconds during a replay.
 const FRAMES_PER_LOCK: usize = 64;
@@ -103,6 +103,20 @@ impl Projection {
         Ok(Self::new(partition, state, Buckets::Stored(Box::new(store)), incarnation.to_owned()))
     }
 
+    /// [`Projection::open`] for a log as it is now. A projection that is ahead of its log reflects frames that are gone:
+    /// the log was restored from an older copy, and the projection is made anew from it.
+    pub fn open_for(dir: &Path, partition: u16, log: &Bounds) -> Result<Self, StoreError> {
+        let projection = Self::open(dir, partition, &log.incarnation)?;
+        let (position, last_seq) = (projection.position(), log.last_seq);
+        if position <= last_seq {
+            return Ok(projection);
+        }
+        drop(projection);
+        let why = store::doubt(dir, format!("it reflects position {position}, the log ends at {last_seq}"));
+        store::set_aside(dir, &why)?;
+        Self::open(dir, partition, &log.incarnation)
+    }
+
     fn new(partition: u16, state: State, buckets: Buckets, incarnation: String) -> Self {
         let position = state.head().position;
         let status = FoldStatus {
@@ -178,8 +192,12 @@ impl Projection {
         state.go_live(buckets.as_store());
     }
 
-    /// Makes the projection durable as of its position; nothing to do for one in memory.
+    /// Makes the projection durable as of its position; nothing to do for one in memory, nor after a panic of the fold,
+    /// which may have left a frame half counted.
     pub fn checkpoint(&self) -> Result<(), CheckpointError> {
+        if self.0.inner.is_poisoned() {
+            return Ok(());
+        }
         let mut inner = self.write();
         let Inner { state, buckets, incarnation } = &mut *inner;
         match buckets {

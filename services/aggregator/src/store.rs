@@ -123,13 +123,7 @@ impl Store {
             // Nothing is wrong with it, and its owner needs it where it is.
             Err(in_use @ StoreError::InUse { .. }) => Err(in_use),
             Err(doubt) => {
-                let aside = set_aside(path)?;
-                metrics::counter!(spark_schemas::metric::STORE_REBUILDS).increment(1);
-                tracing::warn!(
-                    error = &doubt as &dyn std::error::Error,
-                    kept = %aside.display(),
-                    "the store is rebuilt from the log"
-                );
+                set_aside(path, &doubt)?;
                 Self::open_verified(path, incarnation)
             }
         }
@@ -320,7 +314,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("string keys only, in memory")
 }
 
-fn doubt(path: &Path, reason: impl Into<String>) -> StoreError {
+pub(crate) fn doubt(path: &Path, reason: impl Into<String>) -> StoreError {
     StoreError::Doubtful { path: path.to_owned(), reason: reason.into() }
 }
 
@@ -343,15 +337,17 @@ fn apply_in_batches(
     Ok(())
 }
 
-/// Renames the store to the first free `<name>.aside-<n>`.
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+/// Renames the store to the first free `<name>.aside-<n>`, so that an empty one takes its place; says why.
+pub(crate) fn set_aside(path: &Path, why: &(dyn std::error::Error + 'static)) -> Result<(), StoreError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let free = (0_u32..).map(|n| path.with_file_name(format!("{name}.aside-{n}"))).find(|aside| !aside.exists());
     let aside = free.unwrap_or_else(|| path.with_file_name(format!("{name}.aside")));
-    match std::fs::rename(path, &aside) {
-        Ok(()) => Ok(aside),
-        Err(source) => Err(StoreError::SetAside { path: path.to_owned(), source }),
+    if let Err(source) = std::fs::rename(path, &aside) {
+        return Err(StoreError::SetAside { path: path.to_owned(), source });
     }
+    metrics::counter!(spark_schemas::metric::STORE_REBUILDS).increment(1);
+    tracing::warn!(error = why, kept = %aside.display(), "the store is rebuilt from the log");
+    Ok(())
 }
 
 impl BucketStore for Store {

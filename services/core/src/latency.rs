@@ -4,9 +4,6 @@
 //! distribution is kept as a sorted list of class and count, and stored in HdrHistogram's own V2 encoding, which any
 //! HdrHistogram library reads. The class arithmetic is tested against the hdrhistogram crate.
 
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
-
 /// Slower observations count as this slow.
 pub const LATENCY_US_MAX: u64 = 60_000_000;
 const SIGNIFICANT_DIGITS: u8 = 2;
@@ -112,47 +109,118 @@ impl Latencies {
         self.classes.iter().map(|(class, count)| (class.lowest_us(), class.highest_us(), *count))
     }
 
-    /// HdrHistogram's V2 encoding.
-    ///
-    /// # Panics
-    /// Never: the bounds are constants and every class lies within them.
-    #[expect(clippy::expect_used, reason = "constant bounds, writing to memory")]
+    /// HdrHistogram's V2 encoding, written straight from the classes: every bucket that is stored or hashed comes
+    /// through here, and a dense histogram for each would cost far more than all the rest of it.
     pub fn to_v2(&self) -> Vec<u8> {
-        let mut histogram = dense();
+        let mut bytes = Vec::with_capacity(V2_HEADER_BYTES + 4 * self.classes.len() + 1);
+        bytes.extend(v2_header(0));
+        let mut next = 0;
         for (class, count) in &self.classes {
-            histogram.record_n(class.lowest_us(), u64::from(*count)).expect("within bounds");
+            match i64::from(class.0 - next) {
+                0 => {}
+                1 => bytes.push(0),
+                empty => write_zig_zag(&mut bytes, -empty),
+            }
+            write_zig_zag(&mut bytes, i64::from(*count));
+            next = class.0 + 1;
         }
-        let mut bytes = Vec::with_capacity(320);
-        V2Serializer::new().serialize(&histogram, &mut bytes).expect("writing to memory");
+        if self.classes.is_empty() {
+            bytes.push(0);
+        }
+        let counts_bytes = bytes.len() - V2_HEADER_BYTES;
+        bytes[..V2_HEADER_BYTES].copy_from_slice(&v2_header(counts_bytes));
         bytes
     }
 
     /// Reads HdrHistogram's V2 encoding.
     pub fn from_v2(bytes: &[u8]) -> Result<Self, LatenciesError> {
-        let mut rest = bytes;
-        let histogram: Histogram<u64> =
-            Deserializer::new().deserialize(&mut rest).map_err(|_any_shape| LatenciesError)?;
-        if !rest.is_empty() || histogram.sigfig() != SIGNIFICANT_DIGITS || histogram.high() != LATENCY_US_MAX {
-            return Err(LatenciesError);
+        Self::read_v2(bytes).ok_or(LatenciesError)
+    }
+
+    fn read_v2(bytes: &[u8]) -> Option<Self> {
+        let (header, mut counts) = bytes.split_first_chunk()?;
+        if *header != v2_header(counts.len()) {
+            return None;
         }
-        let classes = histogram.iter_recorded().map(|step| {
-            let count = u32::try_from(step.count_at_value()).map_err(|_too_many| LatenciesError)?;
-            Ok((Class::of(step.value_iterated_to()), count))
-        });
-        Ok(Self { classes: classes.collect::<Result<_, _>>()? })
+        let (mut classes, mut next) = (Vec::new(), 0_i64);
+        while !counts.is_empty() {
+            match read_zig_zag(&mut counts)? {
+                empty @ ..0 => next = next.checked_sub(empty)?,
+                0 => next += 1,
+                count => {
+                    classes.push((Class(u16::try_from(next).ok()?), u32::try_from(count).ok()?));
+                    next += 1;
+                }
+            }
+            if next > i64::from(Class::of(LATENCY_US_MAX).0) + 1 {
+                return None;
+            }
+        }
+        Some(Self { classes })
     }
 }
 
-#[expect(clippy::expect_used, reason = "constant bounds")]
-fn dense() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS).expect("constant bounds")
+const V2_HEADER_BYTES: usize = 40;
+
+/// What a V2 histogram of this range and precision starts with, before so many bytes of counts.
+fn v2_header(counts_bytes: usize) -> [u8; V2_HEADER_BYTES] {
+    let mut header = [0; V2_HEADER_BYTES];
+    header[..4].copy_from_slice(&0x1c84_9313_u32.to_be_bytes()); // the cookie
+    header[4..8].copy_from_slice(&(counts_bytes as u32).to_be_bytes());
+    // The normalizing index offset is 0.
+    header[12..16].copy_from_slice(&u32::from(SIGNIFICANT_DIGITS).to_be_bytes());
+    header[16..24].copy_from_slice(&1_u64.to_be_bytes()); // the lowest discernible value
+    header[24..32].copy_from_slice(&LATENCY_US_MAX.to_be_bytes());
+    header[32..].copy_from_slice(&1_f64.to_be_bytes()); // the conversion ratio
+    header
+}
+
+/// Appends a count, or as a negative number how many classes have none: zig-zag, then LEB128.
+fn write_zig_zag(bytes: &mut Vec<u8>, number: i64) {
+    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
+/// Takes what [`write_zig_zag`] wrote off the front; `None` when it is cut short or beyond any count.
+fn read_zig_zag(bytes: &mut &[u8]) -> Option<i64> {
+    let mut number = 0_u64;
+    for shift in (0..56).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some((number >> 1) as i64 ^ -((number & 1) as i64));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
     use proptest::prelude::*;
 
     use super::*;
+
+    fn dense() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS).unwrap()
+    }
+
+    #[test]
+    fn no_observations_and_those_of_no_time_are_encoded_as_by_the_hdrhistogram_crate() {
+        for zeros in [0, 1, 200] {
+            let (mut ours, mut reference, mut encoded) = (Latencies::default(), dense(), Vec::new());
+            (0..zeros).for_each(|_| ours.record(0, 1));
+            reference.record_n(0, zeros).unwrap();
+            V2Serializer::new().serialize(&reference, &mut encoded).unwrap();
+            assert_eq!(ours.to_v2(), encoded);
+        }
+    }
 
     #[test]
     fn classes_are_those_of_the_hdrhistogram_crate() {
@@ -178,7 +246,10 @@ mod tests {
                 reference.record((*value).min(LATENCY_US_MAX)).unwrap();
             }
             prop_assert_eq!(ours.quantile_us(ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)));
-            prop_assert_eq!(Latencies::from_v2(&ours.to_v2()), Ok(ours));
+            let mut encoded = Vec::new();
+            V2Serializer::new().serialize(&reference, &mut encoded).unwrap();
+            prop_assert_eq!(&ours.to_v2(), &encoded);
+            prop_assert_eq!(Latencies::from_v2(&encoded), Ok(ours));
         }
 
         #[test]
@@ -196,6 +267,19 @@ mod tests {
             prop_assert_eq!(both.count(), (first.len() + second.len()) as u64);
             both.subtract(&of(&second));
             prop_assert_eq!(both, of(&first));
+        }
+
+        #[test]
+        fn any_counts_are_an_error_or_what_the_hdrhistogram_crate_reads(
+            counts in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let bytes = [&v2_header(counts.len()), counts.as_slice()].concat();
+            if let Ok(ours) = Latencies::from_v2(&bytes) {
+                let reference: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+                prop_assert_eq!(ours.count(), reference.len());
+                let classes = reference.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
+                prop_assert!(classes.eq(ours.classes().map(|(_, highest, count)| (highest, u64::from(count)))));
+            }
         }
 
         #[test]

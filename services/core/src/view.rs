@@ -1,5 +1,7 @@
 //! `view = f(state, now)`: figures, states and health of targets at an instant.
 
+use std::collections::BTreeSet;
+
 use spark_schemas::derived::{LatencyQuantiles, TargetState, WindowMessage};
 use spark_schemas::event::{Observed, Outcome};
 use spark_schemas::{Name, TimeNs};
@@ -37,6 +39,9 @@ pub struct Figures {
     pub tally: Tally,
     /// Observations that were due in it.
     pub expected: u64,
+    /// Of these, received: each series for itself, so that one series' latest observation, which is not due yet, does not
+    /// stand for another's missing one.
+    pub received: u64,
 }
 
 /// One target at an instant.
@@ -96,8 +101,8 @@ impl Figures {
 
     /// Received of expected observations, in parts per million, rounded down, at most a million.
     pub fn completeness_ppm(&self) -> Option<u64> {
-        let received = u128::from(self.tally.count().min(self.expected));
-        (self.expected > 0).then(|| (received * 1_000_000 / u128::from(self.expected)) as u64)
+        let (received, expected) = (u128::from(self.received), u128::from(self.expected));
+        (expected > 0).then(|| (received * 1_000_000 / expected) as u64)
     }
 
     /// The 95th percentile of latency in microseconds.
@@ -170,11 +175,9 @@ impl<'a> View<'a> {
     /// Every target: those configured in their order, then those that only agents speak of and still probe.
     pub fn targets(&self) -> Vec<TargetView<'a>> {
         let configured = self.configured().iter().map(|target| self.target_view(&target.name, Some(target)));
-        let mut others: Vec<&Name> =
-            self.state.series().iter().filter(|series| is_probed(series)).map(target_of).collect();
-        others.sort();
-        others.dedup();
-        others.retain(|name| !self.configured().iter().any(|target| target.name == **name));
+        let in_config: BTreeSet<&Name> = self.configured().iter().map(|target| &target.name).collect();
+        let probed = self.state.series().iter().filter(|series| is_probed(series)).map(target_of);
+        let others: BTreeSet<&Name> = probed.filter(|name| !in_config.contains(name)).collect();
         configured.chain(others.into_iter().map(|name| self.target_view(name, None))).collect()
     }
 
@@ -195,10 +198,19 @@ impl<'a> View<'a> {
             .filter(|series| series.head.latest.is_some())
             .max_by_key(|series| series.head.latest.as_ref().map(|latest| latest.slot_ns));
         let latest = freshest.and_then(|series| series.head.latest.as_ref());
-        let staleness_us = freshest.and_then(|series| series.staleness_us(self.at));
+        let named = config.map_or(&[][..], |config| self.agents_of(config));
+        // Agents that the configuration names are waited for, each; a silent one is not covered by another that speaks.
+        let staleness_us = match named {
+            [] => freshest.and_then(|series| series.staleness_us(self.at)),
+            named => self.worst_staleness_us(name, named),
+        };
+        let silent = named.iter().find(|agent| self.worst_staleness_us(name, std::slice::from_ref(*agent)).is_none());
         let limit_us = self.active_profile().map_or(u64::MAX, |profile| profile.staleness.0);
         let (state, reason) = match (latest, staleness_us) {
             (None, _) => (TargetState::Unknown, "not observed yet".to_owned()),
+            (Some(_), None) if let Some(agent) = silent => {
+                (TargetState::Unknown, format!("agent {agent} has not observed it yet"))
+            }
             // However old the observation is: nobody can say that the next one is overdue.
             (Some(_), None) => (TargetState::Unknown, "no agent has said how often it is probed".to_owned()),
             (Some(_), Some(us)) if us >= limit_us => {
@@ -211,6 +223,20 @@ impl<'a> View<'a> {
             (Some(_), _) => (TargetState::Up, "the latest check passed".to_owned()),
         };
         TargetView { name, config, state, reason, latest, staleness_us }
+    }
+
+    fn agents_of(&self, target: &'a Target) -> &'a [Name] {
+        let policy = self.state.head().declarations.policy.as_ref();
+        policy.map_or(&[], |policy| policy.config.agents_of(target))
+    }
+
+    /// The most overdue of these agents' observations; `None` when one of them has made none.
+    fn worst_staleness_us(&self, target: &str, agents: &[Name]) -> Option<u64> {
+        let of_agent = |agent: &Name| {
+            self.state.series_of(target).find(|series| series.head.agent == *agent)?.staleness_us(self.at)
+        };
+        let all: Option<Vec<u64>> = agents.iter().map(of_agent).collect();
+        all?.into_iter().max()
     }
 
     fn active_profile(&self) -> Option<&'a Profile> {
@@ -231,12 +257,15 @@ impl<'a> View<'a> {
     /// A window of some series together.
     pub fn figures<'s>(&self, window: Window, series: impl Iterator<Item = &'s Series>) -> Result<Figures, NotKept> {
         let from = window.first_bucket(self.at);
-        let (mut tally, mut expected) = (Tally::default(), 0);
+        let mut figures = Figures { window, from, to: self.at, tally: Tally::default(), expected: 0, received: 0 };
         for one in series {
-            one.add_window(window, self.at, self.store, &mut tally)?;
-            expected += one.head.expectation.due(from, self.at);
+            let before = figures.tally.count();
+            one.add_window(window, self.at, self.store, &mut figures.tally)?;
+            let due = one.head.expectation.due(from, self.at);
+            figures.expected += due;
+            figures.received += due.min(figures.tally.count() - before);
         }
-        Ok(Figures { window, from, to: self.at, tally, expected })
+        Ok(figures)
     }
 
     /// What happened to `targets` in each bucket of `tier` from `from` up to the instant; empty buckets are left out.
@@ -278,6 +307,7 @@ impl<'a> View<'a> {
             to: self.at,
             tally: Tally::default(),
             expected: 0,
+            received: 0,
         };
         // An instant that the buckets no longer reach has no figures: it reads as no data, never as health.
         let figures = self.window_over(&targets, SLO_WINDOW).unwrap_or_else(|_not_kept| nothing());

@@ -309,7 +309,8 @@ fn the_error_rate_passes_below_its_limit_and_fails_at_it() {
 fn a_rare_failure_never_reads_as_none_and_a_rare_gap_never_as_complete() {
     let mut tally = Tally { failed: 1, ..Tally::default() };
     tally.latencies.record(1_000, 3_000_000);
-    let figures = Figures { window: SLO_WINDOW, from: START, to: START, tally, expected: 3_000_001 };
+    let (expected, received) = (3_000_001, 3_000_000);
+    let figures = Figures { window: SLO_WINDOW, from: START, to: START, tally, expected, received };
     assert_eq!((figures.error_rate_ppm(), figures.completeness_ppm()), (Some(1), Some(999_999)));
 }
 

@@ -33,7 +33,9 @@ impl Point {
     /// As the figures of a window, for the shares that those know.
     pub(crate) fn figures(&self) -> Figures {
         let to = TimeNs(self.start.0 + self.width_ns);
-        Figures { window: Window::M5, from: self.start, to, tally: self.tally.clone(), expected: self.expected }
+        let (tally, expected) = (self.tally.clone(), self.expected);
+        let received = tally.count().min(expected);
+        Figures { window: Window::M5, from: self.start, to, tally, expected, received }
     }
 
     /// Observations that were due and did not come.

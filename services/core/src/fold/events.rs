@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use spark_schemas::event::{TargetSchedule, Targets};
 use spark_schemas::{Class, Event, Name, TimeNs};
 
-use super::State;
+use super::{Policy, State};
 use crate::bucket::BucketStore;
+use crate::config::{Config, Target};
 use crate::schedule::Schedule;
 use crate::series::Series;
 
@@ -47,8 +48,9 @@ impl State {
                     self.head.unreported.remove(&rejected.seq);
                 }
                 Event::ConfigApplied(config) => {
+                    let before = self.head.declarations.policy.clone();
                     if self.head.declarations.apply_config(config) {
-                        self.expect_configured_agents(store);
+                        self.expect_configured_agents(before, store);
                     }
                 }
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
@@ -90,17 +92,28 @@ impl State {
         dropped.for_each(|series| series.expect_no_more(from));
     }
 
-    /// Agents that the configuration names are expected from now on, even if they never say a word.
-    fn expect_configured_agents(&mut self, store: &dyn BucketStore) {
+    /// Agents that the configuration names are expected from now on, even if they never say a word; those that only the
+    /// configuration before named are no longer.
+    fn expect_configured_agents(&mut self, before: Option<Policy>, store: &dyn BucketStore) {
         let fold_time = self.head.fold_time;
         let Some(policy) = self.head.declarations.policy.clone() else { return };
-        for target in &policy.config.targets {
-            for agent in policy.config.agents_of(target) {
-                let series = self.touch(&target.name, agent, store);
-                if series.head.expectation.current().is_none() {
-                    series.expect(target.schedule(), fold_time);
-                }
+        let is_named = |target: &Name, agent: &Name| {
+            policy.config.target(target).is_some_and(|target| policy.config.agents_of(target).contains(agent))
+        };
+        for (target, agent) in before.iter().flat_map(|before| named_agents(&before.config)) {
+            if !is_named(target, agent) {
+                self.touch(target, agent, store).expect_no_more(fold_time);
+            }
+        }
+        for (target, agent) in named_agents(&policy.config) {
+            if let Some(schedule) = policy.config.target(target).map(Target::schedule) {
+                self.touch(target, agent, store).expect(schedule, fold_time);
             }
         }
     }
+}
+
+/// Each target with each agent that the configuration names for it.
+fn named_agents(config: &Config) -> impl Iterator<Item = (&Name, &Name)> {
+    config.targets.iter().flat_map(|target| config.agents_of(target).iter().map(|agent| (&target.name, agent)))
 }

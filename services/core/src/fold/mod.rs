@@ -190,7 +190,7 @@ impl State {
             }
             Err(reason) => {
                 self.head.totals.rejected += 1;
-                let subject = leaf.subject.to_owned();
+                let (subject, reason) = (excerpt(leaf.subject), excerpt(&reason));
                 self.head.unreported.insert(leaf.seq, RejectedFrame { subject, reason });
                 Applied::Rejected
             }
@@ -251,6 +251,15 @@ impl State {
             hasher.update(self.series[n].digest(store));
         }
         hasher.finalize().into()
+    }
+}
+
+/// The start of a text from outside: what a rejection quotes must fit its report, whatever was sent.
+fn excerpt(text: &str) -> String {
+    const BYTES_MAX: usize = 240;
+    match text.len() <= BYTES_MAX {
+        true => text.to_owned(),
+        false => format!("{}…", &text[..text.floor_char_boundary(BYTES_MAX)]),
     }
 }
 

@@ -303,11 +303,12 @@ impl Series {
 
     /// How far past due the next observation is at `at`, in microseconds; `None` before the first one.
     ///
-    /// The observation of a slot is due when the next slot begins.
+    /// The observation of a slot is due when the next slot begins; a schedule asks for nothing before it holds.
     pub fn staleness_us(&self, at: TimeNs) -> Option<u64> {
         let latest = self.head.latest.as_ref()?;
         let interval_us = self.head.expectation.latest_schedule()?.interval_us;
-        Some(at.since_us(latest.slot_ns.plus_us(interval_us.saturating_mul(2))))
+        let since = self.head.expectation.current().map_or(latest.slot_ns, |span| latest.slot_ns.max(span.from));
+        Some(at.since_us(since.plus_us(interval_us.saturating_mul(2))))
     }
 
     /// The digest over everything the series holds; computed again only where something changed.

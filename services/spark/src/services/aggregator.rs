@@ -10,7 +10,7 @@ use spark_aggregator::follow::Follow;
 use spark_aggregator::{Phase, Projection};
 use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::jetstream::JetStreamLog;
-use spark_eventlog::{Bounds, EventLog, clock};
+use spark_eventlog::{EventLog, clock};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
@@ -43,9 +43,9 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let Bounds { incarnation, .. } = log.bounds().await?;
-    let archive = open_archive(&args, &incarnation).await?;
-    let projection = open_projection(args.common.data.join("store"), incarnation).await?;
+    let bounds = log.bounds().await?;
+    let archive = open_archive(&args, &bounds.incarnation).await?;
+    let projection = open_projection(args.common.data.join("store"), bounds).await?;
 
     let stop = CancellationToken::new();
     let mut running = Running::default();
@@ -73,7 +73,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     });
     let keeper = PolicyKeeper {
         duties: Some(duties(None)),
-        targets: None,
+        probe: None,
         file: args.common.config.clone().map(|file| (file, overrides)),
     };
     running.start("configuration", keeper.run(config, stop.clone()));

@@ -1,23 +1,45 @@
 //! Keeps the configuration in force: applies it once the fold is live, and again when its file changes.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use spark_aggregator::duties::Duties;
+use spark_aggregator::follow::describe;
 use spark_aggregator::{Phase, Projection};
 use spark_core::config::{Config, Target};
+use spark_probe::check::{CheckContext, PreparedCheck};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Overrides;
+use crate::exit::Unusable;
 use crate::reload::{Change, Watched};
+
+/// How the probe of this process learns of its targets.
+pub struct ProbeTargets {
+    /// What its checks share.
+    pub context: Arc<CheckContext>,
+    /// Where it listens.
+    pub sender: watch::Sender<Arc<Vec<Target>>>,
+}
+
+impl ProbeTargets {
+    /// The targets of `config`, if each can be checked: certificates can be read, variables are set.
+    pub fn prepared(context: &CheckContext, config: &Config) -> Result<Arc<Vec<Target>>, Unusable> {
+        match PreparedCheck::all(&config.targets, context) {
+            Ok(_checks) => Ok(Arc::new(config.targets.clone())),
+            Err(error) => Err(Unusable::Setting(describe(&error))),
+        }
+    }
+}
 
 /// Who learns of a configuration.
 pub struct PolicyKeeper {
     /// Writes it into the log; a probe of its own does not.
     pub duties: Option<Duties>,
-    /// Tells the probe its targets.
-    pub targets: Option<watch::Sender<Arc<Vec<Target>>>>,
+    /// Tells the probe its targets, once it is sure that it can check them.
+    pub probe: Option<ProbeTargets>,
     /// The file to keep in view.
     pub file: Option<(PathBuf, Overrides)>,
 }
@@ -36,37 +58,44 @@ impl PolicyKeeper {
             return Ok(());
         };
         while let Some(change) = watched.next_change(&shutdown).await {
-            match change {
-                Change::Applied(config) => {
+            let usable = match change {
+                Change::Applied(config) => self.hand_to_probe(&config).map(|()| config),
+                Change::Rejected(error) => Err(error),
+            };
+            match usable {
+                Ok(config) => {
                     tracing::info!(file = %file.display(), digest = config.digest(), "configuration applied");
-                    if let Some(targets) = &self.targets {
-                        targets.send_replace(Arc::new(config.targets.clone()));
-                    }
                     if let Some(duties) = &self.duties {
                         self.apply(duties, &config, &shutdown).await;
                     }
                 }
-                Change::Rejected(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "configuration not applied, the one before stays"
-                    );
-                    if let Some(duties) = &self.duties {
-                        let event = watched.rejected_event((duties.clock)(), &error);
-                        if let Err(error) = duties.writer.write(vec![event.into()]).await {
-                            tracing::warn!(error = &error as &dyn std::error::Error, "the refusal is not in the log");
-                        }
-                    }
-                }
+                Err(error) => self.refuse(&watched, &error).await,
             }
         }
         Ok(())
     }
 
+    fn hand_to_probe(&self, config: &Config) -> Result<(), Unusable> {
+        if let Some(probe) = &self.probe {
+            probe.sender.send_replace(ProbeTargets::prepared(&probe.context, config)?);
+        }
+        Ok(())
+    }
+
+    async fn refuse(&self, watched: &Watched, error: &Unusable) {
+        tracing::error!(error = error as &dyn Error, "configuration not applied, the one before stays");
+        if let Some(duties) = &self.duties {
+            let event = watched.rejected_event((duties.clock)(), error);
+            if let Err(error) = duties.writer.write(vec![event.into()]).await {
+                tracing::warn!(error = &error as &dyn Error, "the refusal is not in the log");
+            }
+        }
+    }
+
     /// Tries until the log takes it.
     async fn apply(&self, duties: &Duties, config: &Config, shutdown: &CancellationToken) {
         while let Err(error) = duties.apply_config(config).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the configuration is not in the log yet");
+            tracing::warn!(error = &error as &dyn Error, "the configuration is not in the log yet");
             let pause = std::time::Duration::from_secs(1);
             if tokio::time::timeout(pause, shutdown.cancelled()).await.is_ok() {
                 return;

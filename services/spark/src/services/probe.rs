@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
-use super::policy::PolicyKeeper;
+use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::Running;
 use super::{nats, prepare_data};
 use crate::cli::ProbeArgs;
@@ -29,6 +29,8 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<ExitCode> {
 
 async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> {
     let config = configuration::load(args.common.config.as_deref(), &overrides)?;
+    let context = Arc::new(CheckContext::new(|name| std::env::var(name).ok()));
+    let targets = ProbeTargets::prepared(&context, &config)?;
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
@@ -56,14 +58,14 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     });
     let parts_after_probe = 2;
 
-    let (targets_sender, targets) = watch::channel(Arc::new(config.targets.clone()));
+    let (sender, targets) = watch::channel(targets);
     let options = ProbeOptions {
         agent: args.agent.clone(),
         partition: 0,
         dir: args.common.data.join("outbox"),
         clock: clock::system(),
         settings: config.probe.clone(),
-        context: Arc::new(CheckContext::new(|name| std::env::var(name).ok())),
+        context: Arc::clone(&context),
         targets,
     };
     let stop = stop_probe.clone();
@@ -73,7 +75,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
         Ok(())
     });
     let file = args.common.config.clone().map(|file| (file, overrides));
-    let keeper = PolicyKeeper { duties: None, targets: Some(targets_sender), file };
+    let keeper = PolicyKeeper { duties: None, probe: Some(ProbeTargets { context, sender }), file };
     running.start("configuration", keeper.run(config, stop_probe.clone()));
 
     running.until_asked_to_stop().await;

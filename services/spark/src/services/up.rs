@@ -9,10 +9,10 @@ use spark_aggregator::Projection;
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
 use spark_core::config::Config;
-use spark_eventlog::EventLog;
 use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::clock;
 use spark_eventlog::writer::EventWriter;
+use spark_eventlog::{Bounds, EventLog};
 use spark_probe::ProbeOptions;
 use spark_probe::check::CheckContext;
 use spark_schemas::event::LogRepaired;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::policy::PolicyKeeper;
+use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::Running;
 use super::web::app;
 use super::{prepare_data, refuse_to_expose};
@@ -64,7 +64,9 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let web_url = configuration::local_url(listener.local_addr()?)?;
     let extras = Extras::bind(&args).await?;
     let (config, overrides) = configure(&args, &web_url, &extras)?;
-    let projection = open_projection(args.common.data.join("store"), archive.incarnation().to_owned()).await?;
+    let context = Arc::new(CheckContext::new(|name| std::env::var(name).ok()));
+    let targets = ProbeTargets::prepared(&context, &config)?;
+    let projection = open_projection(args.common.data.join("store"), archive.bounds().await?).await?;
 
     let log: Arc<dyn EventLog> = Arc::new(archive);
     let control = writer(&log, CONTROL_AGENT)?;
@@ -105,14 +107,14 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let is_stand_in = extras.stand_in.is_some();
     extras.start(&mut running, &log, &stop_probe)?;
 
-    let (targets_sender, targets) = watch::channel(Arc::new(config.targets.clone()));
+    let (sender, targets) = watch::channel(targets);
     let probe = ProbeOptions {
         agent: Name::new(PROBE_AGENT)?,
         partition: 0,
         dir: args.common.data.join("outbox"),
         clock: Arc::clone(&clock),
         settings: config.probe.clone(),
-        context: Arc::new(CheckContext::new(|name| std::env::var(name).ok())),
+        context: Arc::clone(&context),
         targets,
     };
     let (probe_log, stop) = (Arc::clone(&log), stop_probe.clone());
@@ -135,7 +137,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     });
     let keeper = PolicyKeeper {
         duties: Some(duties()),
-        targets: Some(targets_sender),
+        probe: Some(ProbeTargets { context, sender }),
         file: args.common.config.clone().map(|file| (file, overrides)),
     };
     running.start("configuration", keeper.run(config, stop_probe.clone()));
@@ -164,8 +166,8 @@ async fn open_archive(dir: &Path) -> anyhow::Result<(Archive, Option<spark_event
 }
 
 /// Opens the projection's store off the runtime's threads: it is verified as a whole.
-pub(super) async fn open_projection(dir: PathBuf, incarnation: String) -> anyhow::Result<Projection> {
-    let opened = tokio::task::spawn_blocking(move || Projection::open(&dir, 0, &incarnation)).await?;
+pub(super) async fn open_projection(dir: PathBuf, log: Bounds) -> anyhow::Result<Projection> {
+    let opened = tokio::task::spawn_blocking(move || Projection::open_for(&dir, 0, &log)).await?;
     opened.context("open the store of windows")
 }
 
@@ -214,6 +216,9 @@ fn say_where_to_look(web_url: &Url, args: &UpArgs, is_stand_in: bool) {
     }
     if args.demo {
         println!("  demo       three services that misbehave on a script of ten minutes");
+    }
+    if args.common.config.is_none() && Path::new("spark.toml").exists() {
+        println!("  note       there is a spark.toml here that is not used; give --config spark.toml to use it");
     }
     println!("Stop with Ctrl+C.");
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use spark_aggregator::follow::Follow;
 use spark_aggregator::{Projection, gauges};
+use spark_eventlog::EventLog;
 use spark_eventlog::clock;
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
-use spark_eventlog::{Bounds, EventLog};
 use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode};
 use tokio::net::TcpListener;
@@ -41,8 +41,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let listener = edge::bind(args.listen, "--listen").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let Bounds { incarnation, .. } = log.bounds().await?;
-    let projection = open_projection(args.data.join("web-store"), incarnation).await?;
+    let projection = open_projection(args.data.join("web-store"), log.bounds().await?).await?;
 
     let stop = CancellationToken::new();
     let mut running = Running::default();
