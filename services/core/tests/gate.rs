@@ -50,7 +50,11 @@ impl Spark {
 
     /// As configured, with both targets scheduled and observed to be well up to `START`.
     fn healthy() -> Self {
-        let mut spark = Self::configured(&config());
+        Self::healthy_as(&config())
+    }
+
+    fn healthy_as(config: &Config) -> Self {
+        let mut spark = Self::configured(config);
         spark.schedule(&["ui", "executor"]);
         for n in 0..60 {
             spark.observe_both(TimeNs(START.0 - n * 5 * SECOND), 1_000, Passed);
@@ -367,4 +371,14 @@ fn a_component_that_is_gone_makes_spark_down_and_the_gate_fail() {
         assert_eq!(check(&decided, "healthz.status").verdict, verdict);
         assert_eq!(decided.verdict, Verdict::Fail);
     }
+}
+
+#[test]
+fn a_named_agent_that_never_spoke_is_missing_however_lively_the_others_are() {
+    let mut named = config();
+    named.agents = vec![AGENT.parse().unwrap(), "fra-1".parse().unwrap()];
+    let decided = Spark::healthy_as(&named).decide(START);
+    let staleness = check(&decided, "healthz.slo.staleness");
+    assert_eq!(staleness.verdict, CheckVerdict::NoData, "{}", staleness.reason);
+    assert_eq!(decided.verdict, Verdict::NoData);
 }

@@ -193,10 +193,11 @@ impl Facts {
         self.observations.iter().map(|one| one.slot).max()
     }
 
-    /// How far past due the observation after the latest is.
+    /// How far past due the observation after the latest is; a schedule that came later asks only from then on.
     pub fn staleness_us(&self, at: TimeNs) -> Option<u64> {
-        let interval_ns = self.stretches.last()?.schedule.interval_us * 1_000;
-        let due = self.latest()?.0 + 2 * interval_ns;
+        let stretch = self.stretches.last()?;
+        let asked_since = if stretch.to.is_none() { stretch.from.0 } else { 0 };
+        let due = self.latest()?.0.max(asked_since) + 2 * stretch.schedule.interval_us * 1_000;
         Some(at.0.saturating_sub(due) / 1_000)
     }
 }
