@@ -70,6 +70,11 @@ impl<'a> Leaf<'a> {
         Ok(leaf)
     }
 
+    /// The sequence number that the leaf after this one has: one more, or one past the last that a gap names.
+    pub fn next_seq(&self) -> u64 {
+        self.gap_last_seq().unwrap_or(self.seq).saturating_add(1)
+    }
+
     /// The last missing sequence number, when this is a well-formed gap leaf.
     pub fn gap_last_seq(&self) -> Option<u64> {
         if self.subject != GAP_SUBJECT {

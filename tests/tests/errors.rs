@@ -211,6 +211,32 @@ fn a_bad_file_on_reload_changes_nothing_and_a_good_one_applies_without_restart()
 }
 
 #[test]
+fn a_configuration_whose_checks_cannot_be_made_is_refused_at_start_and_on_reload() {
+    let world = World::new();
+    let good = target_toml("one", &world.executor.url("/one"), "500ms");
+    let unset = format!("{good}headers = {{ authorization = \"env:SPARK_TEST_NOT_SET\" }}\n");
+
+    let refused = Setup::with_config(&world, &unset);
+    assert_refused(&run(refused.command()), 64, &["SPARK_TEST_NOT_SET"]);
+
+    let up = Setup::with_config(&world, &good).start();
+    wait::until("the good one is in force", LONG, || up.api.try_json("/api/v1/config"));
+    let digest = up.api.json("/api/v1/config")["digest"].clone();
+    world.file("spark.toml", &unset);
+    wait::until("the refusal is an event in the log", LONG, || {
+        let config = up.api.try_json("/api/v1/config")?;
+        let told = config["rejected"]["error"].as_str().is_some_and(|error| error.contains("SPARK_TEST_NOT_SET"));
+        wait::that(told && config["digest"] == digest, || config.to_string())
+    });
+    // Put right again, the refusal is no longer the last word.
+    world.file("spark.toml", &good);
+    wait::until("no refusal stands", LONG, || {
+        let rejected = up.api.try_json("/api/v1/config")?["rejected"].clone();
+        wait::that(rejected.is_null(), || rejected.to_string())
+    });
+}
+
+#[test]
 fn services_say_what_to_do_when_nats_is_unreachable_or_has_no_stream() {
     let world = World::new();
     let nats = NatsServer::start(&world);

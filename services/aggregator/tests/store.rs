@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use spark_aggregator::Projection;
 use spark_aggregator::store::StoreError;
+use spark_eventlog::Bounds;
 use support::{INCARNATION, Random, Truth, copy, digest_at, figures, files, log, open};
 use tempfile::TempDir;
 
@@ -78,6 +79,21 @@ fn a_store_of_another_log_is_set_aside() {
     store_with_checkpoints(&dir, &log);
     let projection = Projection::open(&dir, 0, "EVENTS@2026-02-02T00:00:00Z").unwrap();
     assert_eq!(projection.position(), 0);
+    assert!(was_set_aside(&dir));
+}
+
+#[test]
+fn a_store_ahead_of_its_log_is_set_aside_and_one_that_is_behind_is_kept() {
+    let (home, log) = (TempDir::new().unwrap(), log(3, 60));
+    let dir = home.path().join("store");
+    let [_, committed] = store_with_checkpoints(&dir, &log);
+    let ends_at = |last_seq| Bounds { incarnation: INCARNATION.to_owned(), first_seq: 1, last_seq };
+    for last_seq in [committed + 1, committed] {
+        assert_eq!(Projection::open_for(&dir, 0, &ends_at(last_seq)).unwrap().position(), committed);
+        assert!(!was_set_aside(&dir));
+    }
+    let projection = Projection::open_for(&dir, 0, &ends_at(committed - 1)).unwrap();
+    assert_eq!(projection.position(), 0, "what it reflects is no longer in the log");
     assert!(was_set_aside(&dir));
 }
 

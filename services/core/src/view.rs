@@ -198,13 +198,14 @@ impl<'a> View<'a> {
             .filter(|series| series.head.latest.is_some())
             .max_by_key(|series| series.head.latest.as_ref().map(|latest| latest.slot_ns));
         let latest = freshest.and_then(|series| series.head.latest.as_ref());
-        let named = config.map_or(&[][..], |config| self.agents_of(config));
         // Agents that the configuration names are waited for, each; a silent one is not covered by another that speaks.
-        let staleness_us = match named {
-            [] => freshest.and_then(|series| series.staleness_us(self.at)),
-            named => self.worst_staleness_us(name, named),
+        let named = config.map_or(&[][..], |config| self.agents_of(config));
+        let silent = named.iter().find(|agent| self.staleness_of(name, agent).is_none());
+        let staleness_us = match (named, silent) {
+            ([], _) => freshest.and_then(|series| series.staleness_us(self.at)),
+            (named, None) => named.iter().filter_map(|agent| self.staleness_of(name, agent)).max(),
+            (_, Some(_)) => None,
         };
-        let silent = named.iter().find(|agent| self.worst_staleness_us(name, std::slice::from_ref(*agent)).is_none());
         let limit_us = self.active_profile().map_or(u64::MAX, |profile| profile.staleness.0);
         let (state, reason) = match (latest, staleness_us) {
             (None, _) => (TargetState::Unknown, "not observed yet".to_owned()),
@@ -230,13 +231,8 @@ impl<'a> View<'a> {
         policy.map_or(&[], |policy| policy.config.agents_of(target))
     }
 
-    /// The most overdue of these agents' observations; `None` when one of them has made none.
-    fn worst_staleness_us(&self, target: &str, agents: &[Name]) -> Option<u64> {
-        let of_agent = |agent: &Name| {
-            self.state.series_of(target).find(|series| series.head.agent == *agent)?.staleness_us(self.at)
-        };
-        let all: Option<Vec<u64>> = agents.iter().map(of_agent).collect();
-        all?.into_iter().max()
+    fn staleness_of(&self, target: &str, agent: &Name) -> Option<u64> {
+        self.state.series_of(target).find(|series| series.head.agent == *agent)?.staleness_us(self.at)
     }
 
     fn active_profile(&self) -> Option<&'a Profile> {

@@ -42,10 +42,14 @@ impl Spark {
 
     fn configured(config: &Config) -> Self {
         let mut spark = Self::new();
+        spark.apply(config);
+        spark
+    }
+
+    fn apply(&mut self, config: &Config) {
         let body = config.canonical_json();
         let applied = ConfigApplied { at_ns: START, digest: config.digest().into(), part: 0, parts: 1, body };
-        spark.record(START, Class::Ctl, vec![applied.into()]);
-        spark
+        self.record(START, Class::Ctl, vec![applied.into()]);
     }
 
     /// As configured, with both targets scheduled and observed to be well up to `START`.
@@ -381,4 +385,29 @@ fn a_named_agent_that_never_spoke_is_missing_however_lively_the_others_are() {
     let staleness = check(&decided, "healthz.slo.staleness");
     assert_eq!(staleness.verdict, CheckVerdict::NoData, "{}", staleness.reason);
     assert_eq!(decided.verdict, Verdict::NoData);
+}
+
+#[test]
+fn an_agent_that_the_configuration_no_longer_names_is_no_longer_waited_for() {
+    let mut named = config();
+    named.agents = vec![AGENT.parse().unwrap(), "fra-1".parse().unwrap()];
+    let mut spark = Spark::healthy_as(&named);
+    assert_eq!(spark.decide(START).verdict, Verdict::NoData);
+    spark.apply(&config());
+    assert_eq!(spark.decide(START).verdict, Verdict::Pass);
+    let silent = spark.state.series_of("ui").find(|series| series.head.agent.as_str() == "fra-1").unwrap();
+    assert_eq!(silent.head.expectation.current(), None);
+}
+
+#[test]
+fn a_target_that_is_no_longer_configured_is_no_longer_judged() {
+    let mut with_more = config();
+    let mut more = Target::new(name("gone"), "http://gone.example/".parse().unwrap());
+    more.agents = vec![name("ghost")];
+    with_more.targets.push(more);
+    let mut spark = Spark::healthy_as(&with_more);
+    assert_eq!(spark.decide(START).verdict, Verdict::NoData);
+    spark.apply(&config());
+    assert_eq!(spark.decide(START).verdict, Verdict::Pass);
+    assert!(spark.view(START).targets().iter().all(|target| target.name.as_str() != "gone"));
 }

@@ -73,9 +73,9 @@ impl Recorded {
         }
     }
 
-    /// The sequence number after this one: one more, or one past the last that a gap names.
+    /// As [`Leaf::next_seq`].
     pub fn next_seq(&self) -> u64 {
-        self.to_leaf().gap_last_seq().unwrap_or(self.seq).saturating_add(1)
+        self.to_leaf().next_seq()
     }
 
     /// Reads back a leaf's bytes; the payload shares them.

@@ -64,10 +64,11 @@ pub fn install_metrics(build: &BuildInfo) -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Keeps the recorder's memory flat until `shutdown`.
-pub async fn metrics_upkeep(handle: PrometheusHandle, shutdown: CancellationToken) {
+pub async fn metrics_upkeep(handle: PrometheusHandle, shutdown: CancellationToken) -> anyhow::Result<()> {
     while tokio::time::timeout(UPKEEP_EVERY, shutdown.cancelled()).await.is_err() {
         handle.run_upkeep();
     }
+    Ok(())
 }
 
 /// Which build this is: the version, and the digest of the running program itself.

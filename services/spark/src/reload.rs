@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use spark_core::config::Config;
+use spark_schemas::TimeNs;
 use spark_schemas::event::ConfigRejected;
-use spark_schemas::{TimeNs, metric};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{self, Overrides};
@@ -21,14 +21,6 @@ pub struct Watched {
     hangups: Hangups,
 }
 
-/// What a look at the file gave.
-pub enum Change {
-    /// A configuration that can be used.
-    Applied(Box<Config>),
-    /// One that can't: the one before stays in force.
-    Rejected(Unusable),
-}
-
 impl Watched {
     /// Keeps `file` in view, which was just read. From now on SIGHUP asks for a look instead of ending the program.
     pub fn new(file: PathBuf, overrides: Overrides) -> Self {
@@ -36,8 +28,8 @@ impl Watched {
         Self { file, overrides, seen, hangups: Hangups::listen() }
     }
 
-    /// Waits for the next change; `None` at shutdown.
-    pub async fn next_change(&mut self, shutdown: &CancellationToken) -> Option<Change> {
+    /// Waits for the next change, and gives what the file says then; `None` at shutdown.
+    pub async fn next_change(&mut self, shutdown: &CancellationToken) -> Option<Result<Config, Unusable>> {
         loop {
             let asked = tokio::select! {
                 () = shutdown.cancelled() => return None,
@@ -50,16 +42,7 @@ impl Watched {
                 continue;
             }
             self.seen = now;
-            let change = match configuration::load(Some(&self.file), &self.overrides) {
-                Ok(config) => Change::Applied(Box::new(config)),
-                Err(error) => Change::Rejected(error),
-            };
-            let result = match &change {
-                Change::Applied(_) => "applied",
-                Change::Rejected(_) => "rejected",
-            };
-            metrics::counter!(metric::CONFIG_RELOADS, "result" => result).increment(1);
-            return Some(change);
+            return Some(configuration::load(Some(&self.file), &self.overrides));
         }
     }
 

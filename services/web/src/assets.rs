@@ -12,9 +12,28 @@ use sha2::{Digest as _, Sha256};
 use crate::api::problem::Problem;
 use crate::app::Server;
 
+/// The one stylesheet, in the order in which its parts may override one another.
+const STYLES: &str = concat!(
+    include_str!("../assets/css/tokens.css"),
+    "\n",
+    include_str!("../assets/css/frame.css"),
+    "\n",
+    include_str!("../assets/css/notices.css"),
+    "\n",
+    include_str!("../assets/css/panels.css"),
+    "\n",
+    include_str!("../assets/css/status.css"),
+    "\n",
+    include_str!("../assets/css/dashboard.css"),
+    "\n",
+    include_str!("../assets/css/charts.css"),
+    "\n",
+    include_str!("../assets/css/tables.css")
+);
+
 /// Each asset: name, extension, content. A script stands after those it imports, as `"./name.js"`.
 const EMBEDDED: [(&str, &str, &str); 5] = [
-    ("spark", "css", include_str!("../assets/spark.css")),
+    ("spark", "css", STYLES),
     ("icon", "svg", include_str!("../assets/icon.svg")),
     ("regions", "js", include_str!("../assets/regions.js")),
     ("stream", "js", include_str!("../assets/stream.js")),

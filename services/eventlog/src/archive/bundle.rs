@@ -125,8 +125,3 @@ fn split(bytes: &Bytes) -> Option<Vec<Bytes>> {
     }
     (leaves.len() as u64 == TILE_WIDTH).then_some(leaves)
 }
-
-/// The sequence number after `leaf`: one more, or one past the last that a gap leaf names.
-pub(super) fn seq_after(leaf: &Leaf<'_>) -> u64 {
-    leaf.gap_last_seq().unwrap_or(leaf.seq).saturating_add(1)
-}

@@ -10,7 +10,7 @@ use spark_schemas::Leaf;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::bundle::{BundleReader, Sealed, seq_after};
+use super::bundle::{BundleReader, Sealed};
 use super::error::{LoadError, Problem};
 use super::layout;
 use super::shared::{End, Found, Progress, Shared};
@@ -171,7 +171,7 @@ impl Order {
             let problem = Problem::Sequence { expected, found: leaf.seq };
             return Err(LoadError::damage(&path(), Some(number), problem));
         }
-        let after = seq_after(leaf);
+        let after = leaf.next_seq();
         self.expected = Some(after);
         Ok(after > self.from)
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use spark_core::merkle::{Hash, TILE_WIDTH};
 use spark_schemas::Leaf;
 
-use super::bundle::{BundleReader, Sealed, seq_after};
+use super::bundle::{BundleReader, Sealed};
 use super::edge::Edge;
 use super::error::{LoadError, OpenError, Problem};
 use super::layout;
@@ -131,7 +131,7 @@ impl Contents {
             let problem = Problem::Sequence { expected: self.next_seq, found: leaf.seq };
             return Err(LoadError::damage(path, Some(number), problem));
         }
-        self.next_seq = seq_after(&leaf);
+        self.next_seq = leaf.next_seq();
         self.last_received_ns = leaf.received_ns;
         Ok(())
     }

@@ -11,7 +11,6 @@ use spark_schemas::{Leaf, LeafError, metric};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::bundle::seq_after;
 use super::error::{NoRoom, Stopped, is_full};
 use super::recent::Recent;
 use super::shared::{Filled, Shared};
@@ -242,7 +241,7 @@ impl Writer {
     fn stage_leaf(&mut self, leaf: &Leaf<'_>, group: &mut Group) -> Result<(), LeafError> {
         group.leaves.push(wal::push_record(&mut group.buffer, &leaf.encode()?));
         self.position =
-            Position { leaves: self.position.leaves + 1, next_seq: seq_after(leaf), received_ns: leaf.received_ns };
+            Position { leaves: self.position.leaves + 1, next_seq: leaf.next_seq(), received_ns: leaf.received_ns };
         Ok(())
     }
 

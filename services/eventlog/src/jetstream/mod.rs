@@ -7,7 +7,6 @@
 mod api;
 mod batch;
 mod connect;
-mod continuity;
 mod delivery;
 mod feed;
 mod log;
@@ -21,7 +20,6 @@ mod stream;
 
 pub use api::ApiError;
 pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect};
-pub use continuity::{Checkpoint, Continuity, continuity};
 pub use log::{JetStreamLog, OpenError};
 pub use partition::{event_subject, partition_of};
 pub use publish::AppendFault;

@@ -11,13 +11,12 @@ use spark_aggregator::{Phase, Projection};
 use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::{EventLog, clock};
-use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
 use super::nats::{self, NatsPublisher};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
-use super::running::Running;
+use super::running::{Running, Stage};
 use super::up::{open_projection, writer};
 use super::web::render;
 use crate::cli::AggregatorArgs;
@@ -47,7 +46,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let archive = open_archive(&args, &bounds.incarnation).await?;
     let projection = open_projection(args.common.data.join("store"), bounds).await?;
 
-    let stop = CancellationToken::new();
+    let folding = Stage::default();
     let mut running = Running::default();
     let follow = Follow {
         projection: projection.clone(),
@@ -55,8 +54,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         recorder: Some(archive),
         clock: Arc::clone(&clock),
     };
-    let stop_fold = stop.clone();
-    running.start("fold", async move { Ok(follow.run(stop_fold).await?) });
+    running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
     let control = writer(&log, CONTROL_AGENT)?;
     let duties = |publisher| Duties {
@@ -66,9 +64,8 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         clock: Arc::clone(&clock),
     };
     let chores = duties(Some(Arc::new(NatsPublisher(client.publisher())) as _));
-    let stop_chores = stop.clone();
-    running.start("duties", async move {
-        chores.run(stop_chores).await;
+    running.start(&folding, "duties", |stop| async move {
+        chores.run(stop).await;
         Ok(())
     });
     let keeper = PolicyKeeper {
@@ -76,22 +73,17 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         probe: None,
         file: args.common.config.clone().map(|file| (file, overrides)),
     };
-    running.start("configuration", keeper.run(config, stop.clone()));
+    running.start(&folding, "configuration", |stop| keeper.run(config, stop));
 
     let admin = Admin { metrics: render(&projection, &metrics), health: health(&projection) };
     println!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?);
-    let stop_admin = stop.clone();
-    running.start("admin", async move { Ok(admin::serve(listener, admin, stop_admin).await?) });
-    let stop_upkeep = stop.clone();
-    running.start("metrics", async move {
-        edge::metrics_upkeep(metrics, stop_upkeep).await;
-        Ok(())
-    });
+    running.start(&folding, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
+    running.start(&folding, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
     running.until_asked_to_stop().await;
-    running.stop(&stop, 0).await;
+    running.stop(&folding).await;
     client.close().await;
-    running.into_result().map(|()| ExitCode::SUCCESS)
+    running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
 /// One archive for each incarnation of the stream: a stream made anew gets a new one, the old one stays as it is.

@@ -9,12 +9,13 @@ use spark_aggregator::follow::describe;
 use spark_aggregator::{Phase, Projection};
 use spark_core::config::{Config, Target};
 use spark_probe::check::{CheckContext, PreparedCheck};
+use spark_schemas::metric;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Overrides;
 use crate::exit::Unusable;
-use crate::reload::{Change, Watched};
+use crate::reload::Watched;
 
 /// How the probe of this process learns of its targets.
 pub struct ProbeTargets {
@@ -58,10 +59,9 @@ impl PolicyKeeper {
             return Ok(());
         };
         while let Some(change) = watched.next_change(&shutdown).await {
-            let usable = match change {
-                Change::Applied(config) => self.hand_to_probe(&config).map(|()| config),
-                Change::Rejected(error) => Err(error),
-            };
+            let usable = change.and_then(|config| self.hand_to_probe(&config).map(|()| config));
+            let result = if usable.is_ok() { "applied" } else { "rejected" };
+            metrics::counter!(metric::CONFIG_RELOADS, "result" => result).increment(1);
             match usable {
                 Ok(config) => {
                     tracing::info!(file = %file.display(), digest = config.digest(), "configuration applied");

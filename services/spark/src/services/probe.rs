@@ -9,11 +9,10 @@ use spark_eventlog::{EventLog, clock};
 use spark_probe::ProbeOptions;
 use spark_probe::check::CheckContext;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Admin};
 use super::policy::{PolicyKeeper, ProbeTargets};
-use super::running::Running;
+use super::running::{Running, Stage};
 use super::{nats, prepare_data};
 use crate::cli::ProbeArgs;
 use crate::configuration::{self, Overrides};
@@ -37,7 +36,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     let client = nats::connect(&args.nats, &format!("probe {}", args.agent)).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
 
-    let (stop_probe, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let (probing, serving) = (Stage::default(), Stage::default());
     let mut running = Running::default();
     let connection = client.clone();
     let admin = Admin {
@@ -49,14 +48,8 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
         health: Box::new(move || (true, json!({ "connected": connection.is_connected() }))),
     };
     println!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?);
-    let stop = stop_rest.clone();
-    running.start("admin", async move { Ok(admin::serve(listener, admin, stop).await?) });
-    let stop = stop_rest.clone();
-    running.start("metrics", async move {
-        edge::metrics_upkeep(metrics, stop).await;
-        Ok(())
-    });
-    let parts_after_probe = 2;
+    running.start(&serving, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
+    running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
     let (sender, targets) = watch::channel(targets);
     let options = ProbeOptions {
@@ -68,19 +61,18 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
         context: Arc::clone(&context),
         targets,
     };
-    let stop = stop_probe.clone();
-    running.start("probe", async move {
+    running.start(&probing, "probe", |stop| async move {
         let summary = spark_probe::run(options, log, stop).await?;
         tracing::info!(?summary, "the probe has stopped");
         Ok(())
     });
     let file = args.common.config.clone().map(|file| (file, overrides));
     let keeper = PolicyKeeper { duties: None, probe: Some(ProbeTargets { context, sender }), file };
-    running.start("configuration", keeper.run(config, stop_probe.clone()));
+    running.start(&probing, "configuration", |stop| keeper.run(config, stop));
 
     running.until_asked_to_stop().await;
-    running.stop(&stop_probe, parts_after_probe).await;
-    running.stop(&stop_rest, 0).await;
+    running.stop(&probing).await;
+    running.stop(&serving).await;
     client.close().await;
-    running.into_result().map(|()| ExitCode::SUCCESS)
+    running.into_result().await.map(|()| ExitCode::SUCCESS)
 }

@@ -20,11 +20,10 @@ use spark_schemas::{Class, EventSubject, Name};
 use spark_web::LogMode;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::policy::{PolicyKeeper, ProbeTargets};
-use super::running::Running;
+use super::running::{Running, Stage};
 use super::web::app;
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::UpArgs;
@@ -76,14 +75,12 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         control.write(vec![LogRepaired { at_ns: clock(), last_seq, bytes_cut }.into()]).await?;
     }
 
-    let (stop_probe, stop_fold, stop_web) =
-        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let (probing, folding, serving) = (Stage::default(), Stage::default(), Stage::default());
     let mut running = Running::default();
 
     let follow =
         Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
-    let stop = stop_fold.clone();
-    running.start("fold", async move { Ok(follow.run(stop).await?) });
+    running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
     let app = app(
         &projection,
@@ -95,17 +92,11 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         extras.stand_in.is_some(),
         &metrics,
     )?;
-    let stop = stop_web.clone();
-    running.start("web", async move { Ok(spark_web::serve(listener, app, stop).await?) });
-    let stop = stop_web.clone();
-    running.start("metrics", async move {
-        edge::metrics_upkeep(metrics, stop).await;
-        Ok(())
-    });
-    let parts_after_probe = 3;
+    running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
+    running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
     let is_stand_in = extras.stand_in.is_some();
-    extras.start(&mut running, &log, &stop_probe)?;
+    extras.start(&mut running, &log, &serving)?;
 
     let (sender, targets) = watch::channel(targets);
     let probe = ProbeOptions {
@@ -117,8 +108,8 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         context: Arc::clone(&context),
         targets,
     };
-    let (probe_log, stop) = (Arc::clone(&log), stop_probe.clone());
-    running.start("probe", async move {
+    let probe_log = Arc::clone(&log);
+    running.start(&probing, "probe", |stop| async move {
         let summary = spark_probe::run(probe, probe_log, stop).await?;
         tracing::info!(?summary, "the probe has stopped");
         Ok(())
@@ -130,8 +121,8 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         publisher: None,
         clock: Arc::clone(&clock),
     };
-    let (chores, stop) = (duties(), stop_probe.clone());
-    running.start("duties", async move {
+    let chores = duties();
+    running.start(&probing, "duties", |stop| async move {
         chores.run(stop).await;
         Ok(())
     });
@@ -140,15 +131,15 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         probe: Some(ProbeTargets { context, sender }),
         file: args.common.config.clone().map(|file| (file, overrides)),
     };
-    running.start("configuration", keeper.run(config, stop_probe.clone()));
+    running.start(&probing, "configuration", |stop| keeper.run(config, stop));
 
     say_where_to_look(&web_url, &args, is_stand_in);
     running.until_asked_to_stop().await;
     // In the order of the flow: no new observations, everything folded and kept, then the last answers.
-    running.stop(&stop_probe, parts_after_probe).await;
-    stop_fold.cancel();
-    running.stop(&stop_web, 0).await;
-    running.into_result().map(|()| ExitCode::SUCCESS)
+    for stage in [&probing, &folding, &serving] {
+        running.stop(stage).await;
+    }
+    running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
 fn configure(args: &UpArgs, web_url: &Url, extras: &Extras) -> anyhow::Result<(Config, Overrides)> {
@@ -187,16 +178,20 @@ impl Extras {
         Ok(Self { stand_in, demo })
     }
 
-    fn start(self, running: &mut Running, log: &Arc<dyn EventLog>, stop: &CancellationToken) -> anyhow::Result<()> {
+    /// They serve until the probe has ended, so that its last checks do not fail for lack of them.
+    fn start(self, running: &mut Running, log: &Arc<dyn EventLog>, serving: &Stage) -> anyhow::Result<()> {
         if let Some(listener) = self.stand_in {
-            let stop = stop.clone();
-            running.start("stand-in executor", async move { Ok(stand_in::serve(listener, stop).await?) });
+            running.start(
+                serving,
+                "stand-in executor",
+                |stop| async move { Ok(stand_in::serve(listener, stop).await?) },
+            );
         }
         if let Some(listener) = self.demo {
-            let served_until = stop.clone();
-            running.start("demo", async move { Ok(demo::serve(listener, clock::system(), served_until).await?) });
-            let (writer, stop) = (writer(log, "demo")?, stop.clone());
-            running.start("demo trading", async move {
+            let serve = |stop| async move { Ok(demo::serve(listener, clock::system(), stop).await?) };
+            running.start(serving, "demo", serve);
+            let writer = writer(log, "demo")?;
+            running.start(serving, "demo trading", |stop| async move {
                 demo::trade(writer, clock::system(), stop).await;
                 Ok(())
             });

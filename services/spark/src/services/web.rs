@@ -13,10 +13,9 @@ use spark_eventlog::writer::EventWriter;
 use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::nats;
-use super::running::Running;
+use super::running::{Running, Stage};
 use super::up::{open_projection, writer};
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
@@ -43,12 +42,11 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
     let projection = open_projection(args.data.join("web-store"), log.bounds().await?).await?;
 
-    let stop = CancellationToken::new();
+    let serving = Stage::default();
     let mut running = Running::default();
     let follow =
         Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
-    let stop_fold = stop.clone();
-    running.start("fold", async move { Ok(follow.run(stop_fold).await?) });
+    running.start(&serving, "fold", |stop| async move { Ok(follow.run(stop).await?) });
     let control = writer(&log, CONTROL_AGENT)?;
     let stand_in = match args.listen.ip().is_loopback() {
         true => stand_in::bind_unless(args.executor_url.as_ref()).await,
@@ -56,23 +54,17 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     };
     let is_stand_in = stand_in.is_some();
     if let Some(listener) = stand_in {
-        let stop_stand_in = stop.clone();
-        running.start("stand-in executor", async move { Ok(stand_in::serve(listener, stop_stand_in).await?) });
+        running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
     let app = app(&projection, LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
     println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
-    let stop_web = stop.clone();
-    running.start("web", async move { Ok(spark_web::serve(listener, app, stop_web).await?) });
-    let stop_upkeep = stop.clone();
-    running.start("metrics", async move {
-        edge::metrics_upkeep(metrics, stop_upkeep).await;
-        Ok(())
-    });
+    running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
+    running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
     running.until_asked_to_stop().await;
-    running.stop(&stop, 0).await;
+    running.stop(&serving).await;
     client.close().await;
-    running.into_result().map(|()| ExitCode::SUCCESS)
+    running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
 /// What the web service is given, in both modes.
