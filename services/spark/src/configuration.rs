@@ -21,7 +21,9 @@ const OWN_PAGES: [(&str, &str); 6] = [
     ("ui-health", "/api/healthz"),
 ];
 /// Where the executor is when nothing says otherwise.
-pub const EXECUTOR_URL: &str = "http://127.0.0.1:4001/health";
+const EXECUTOR_URL: &str = "http://127.0.0.1:4001/health";
+/// Where the web service is when nothing says otherwise.
+const WEB_URL: &str = "http://127.0.0.1:3003";
 const BUILTIN_INTERVAL: DurationUs = DurationUs::from_secs(5);
 
 /// What was said beside the file.
@@ -43,6 +45,12 @@ impl Overrides {
         };
         let (profile, environment) = (args.profile.clone(), args.environment.clone());
         Ok(Self { profile, environment, executor_url, web_url, more_targets: Vec::new() })
+    }
+
+    /// What holds when flags and environment say nothing.
+    pub fn none() -> Result<Self, Unusable> {
+        let (executor_url, web_url) = (parse_url(EXECUTOR_URL)?, parse_url(WEB_URL)?);
+        Ok(Self { profile: None, environment: None, executor_url, web_url, more_targets: Vec::new() })
     }
 
     /// Adds targets that no file has, such as the demo's.

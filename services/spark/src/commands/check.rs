@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use crate::cli::CheckArgs;
-use crate::configuration;
+use crate::configuration::{self, Overrides};
 
 /// Runs `spark check`.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let config = configuration::read(&args.file)?;
+    let config = configuration::load(Some(&args.file), &Overrides::none()?)?;
     println!("{}: can be used", args.file.display());
     println!("environment {}, profile {}", config.environment, config.profile);
-    let watches = if config.builtin_targets { ", and Spark's own pages and the executor" } else { "" };
-    println!("{} targets{watches}", config.targets.len());
+    let whose = if config.builtin_targets { ", Spark's own pages and the executor among them" } else { "" };
+    println!("targets: {}{whose}", config.targets.len());
     for target in &config.targets {
         let offset_ms = target.schedule().offset_us / 1_000;
         let role = target.role.map(|role| format!(", role {role:?}").to_lowercase()).unwrap_or_default();
@@ -27,7 +27,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     for (name, profile) in &config.profiles {
         println!(
-            "profile {name}: p95 latency < {}, error rate < {}, staleness < {}, over {} targets",
+            "profile {name}: p95 latency < {}, error rate < {}, staleness < {}; targets: {}",
             profile.latency_p95,
             profile.error_rate,
             profile.staleness,
