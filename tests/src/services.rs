@@ -62,12 +62,15 @@ impl Services {
             aggregator_admin: free_port(),
         };
         let client = |port| Client::new(&format!("http://127.0.0.1:{port}"));
+        // The probe comes last: it watches the pages, and would truly say that they are not there yet.
+        let (aggregator, web, api) = (places.aggregator(), places.web(), client(places.web));
+        wait::until("the web service is up", LONG, || api.try_json("/api/healthz"));
         let services = Self {
             probe: places.probe(),
-            aggregator: places.aggregator(),
-            web: places.web(),
+            aggregator,
+            web,
             nats,
-            api: client(places.web),
+            api,
             aggregator_admin: client(places.aggregator_admin),
             probe_admin: client(places.probe_admin),
             places,
