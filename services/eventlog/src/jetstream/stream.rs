@@ -20,7 +20,7 @@ pub struct InitOptions {
     pub replicas: usize,
     /// When a stream is full and refuses frames, in bytes; `None` for no limit but the disk.
     pub max_bytes: Option<i64>,
-    /// Change `replicas` and `max_bytes` of streams that are there.
+    /// Change these three of streams that are there.
     pub update: bool,
 }
 
@@ -115,7 +115,7 @@ async fn reconcile(
     if !may_update || differences.0.iter().any(|difference| !difference.can_change) {
         return Err(InitError::Differs { stream, differences });
     }
-    let changed = Config { num_replicas: wanted.num_replicas, max_bytes: wanted.max_bytes, ..found };
+    let changed = settings::with_choices(found, &wanted);
     match api::ask::<_, Info>(context, format!("STREAM.UPDATE.{stream}"), &changed).await {
         Ok(_) => Ok(Initialised { stream, outcome: Outcome::Updated(differences) }),
         Err(source) => Err(InitError::Api { stream, source }),
