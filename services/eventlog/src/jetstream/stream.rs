@@ -61,6 +61,14 @@ pub enum InitError {
         /// All of them.
         differences: Differences,
     },
+    /// The log has more partitions than asked for.
+    #[error("the log has {found} partitions, not {wanted}: with fewer, what is in the others would be in no figure")]
+    Fewer {
+        /// How many there are.
+        found: NonZeroU16,
+        /// How many were asked for.
+        wanted: NonZeroU16,
+    },
     /// The server did not do it.
     #[error("can't make sure of stream {stream}")]
     Api {
@@ -108,6 +116,10 @@ async fn reconcile(
     may_update: bool,
 ) -> Result<Initialised, InitError> {
     let stream = wanted.name.clone();
+    let (there, asked) = (settings::partitions(&found), settings::partitions(&wanted));
+    if there > asked {
+        return Err(InitError::Fewer { found: there, wanted: asked });
+    }
     let differences = settings::differences(&found, &wanted);
     if differences.0.is_empty() {
         return Ok(Initialised { stream, outcome: Outcome::Unchanged });
