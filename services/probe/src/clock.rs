@@ -1,9 +1,15 @@
 //! Notices when the wall clock leaves the steady one, so that whoever sleeps until a wall time looks again.
 
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicI64, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::time::Duration;
 
+use metrics::counter;
 use spark_eventlog::clock::WallClock;
-use spark_schemas::TimeNs;
+use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -45,8 +51,35 @@ impl Pace {
     }
 }
 
-/// Counts up in `changes` whenever the clocks part, until `stop`.
-pub(crate) async fn watch_clock(clock: WallClock, changes: watch::Sender<u64>, stop: CancellationToken) {
+/// The steps that were seen, for the heartbeat.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    count: AtomicU64,
+    last_us: AtomicI64,
+}
+
+impl Steps {
+    fn note(&self, step_us: i64) {
+        self.last_us.store(step_us, Relaxed);
+        self.count.fetch_add(1, Release);
+        let direction = if step_us < 0 { "back" } else { "ahead" };
+        counter!(metric::PROBE_CLOCK_STEPS, "direction" => direction).increment(1);
+    }
+
+    /// How many there were, and how far the last one went.
+    pub(crate) fn seen(&self) -> (u64, Option<i64>) {
+        let count = self.count.load(Acquire);
+        (count, (count > 0).then(|| self.last_us.load(Relaxed)))
+    }
+}
+
+/// Counts up in `changes` whenever the clocks part, and notes `steps`, until `stop`.
+pub(crate) async fn watch_clock(
+    clock: WallClock,
+    changes: watch::Sender<u64>,
+    steps: Arc<Steps>,
+    stop: CancellationToken,
+) {
     let mut base = Pace::now(&clock);
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,6 +92,7 @@ pub(crate) async fn watch_clock(clock: WallClock, changes: watch::Sender<u64>, s
         base = pace;
         changes.send_modify(|count| *count += 1);
         if gained_ns.unsigned_abs() >= STEP_NS_MIN {
+            steps.note(gained_ns / 1_000);
             tracing::warn!(
                 step_ms = gained_ns / 1_000_000,
                 "the wall clock stepped: the schedule follows it, slots it jumped over are missed, none runs twice"

@@ -36,9 +36,14 @@ async fn serve(
     udp: impl Fn(u32, &Packet<'_>) -> Vec<Vec<u8>> + Send + 'static,
     tcp: impl Fn(&Packet<'_>) -> Vec<u8> + Send + 'static,
 ) -> Server {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // One port for both; what is free for one need not be for the other.
+    let (socket, listener) = loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()).await {
+            break (socket, listener);
+        }
+    };
     let address = socket.local_addr().unwrap();
-    let listener = TcpListener::bind(address).await.unwrap();
     let udp_queries = Arc::new(Mutex::new(0));
     let (counted, mut tasks) = (Arc::clone(&udp_queries), JoinSet::new());
     tasks.spawn(async move {

@@ -1,7 +1,7 @@
 //! `/settings`: the configuration in force, the parts that run, and what the log holds.
 
 use maud::{Markup, html};
-use spark_core::config::{Config, Role, Target};
+use spark_core::config::{Config, Role};
 use spark_core::fold::Policy;
 use spark_core::health::{Component, Status};
 use spark_core::view::View;
