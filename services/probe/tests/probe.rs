@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -238,6 +238,11 @@ async fn a_full_disk_costs_observations_but_no_slot() {
     shutdown.cancel();
     let summary = probe.await.unwrap().unwrap();
     assert!(summary.dropped > 0 && summary.frames_left == 0, "{summary:?}");
+    assert_eq!(assert_every_slot_once(&log), 20);
+}
+
+/// Each target's slots follow each other without a gap; gives how many targets there are.
+fn assert_every_slot_once(log: &Memory) -> usize {
     let mut slots = BTreeMap::<Name, Vec<(u64, u64)>>::new();
     for event in log.events() {
         match event {
@@ -246,8 +251,7 @@ async fn a_full_disk_costs_observations_but_no_slot() {
             _ => {}
         }
     }
-    assert_eq!(slots.len(), 20);
-    for (target, slots) in slots {
+    for (target, slots) in &slots {
         for pair in slots.windows(2) {
             assert_eq!(
                 pair[1].0,
@@ -256,4 +260,36 @@ async fn a_full_disk_costs_observations_but_no_slot() {
             );
         }
     }
+    slots.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_checks_run_at_once_than_the_settings_allow() {
+    let (dir, log, shutdown) = (TempDir::new().unwrap(), Memory::new(), CancellationToken::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let most = Arc::new(AtomicUsize::new(0));
+    let (noted, mut server) = (Arc::clone(&most), JoinSet::new());
+    server.spawn(async move {
+        // Never answers: a connection is open as long as its check runs.
+        let mut open = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            open.spawn(async move { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} });
+            while open.try_join_next().is_some() {}
+            noted.fetch_max(open.len(), Relaxed);
+        }
+    });
+    let targets = (0..300).map(|n| target(&format!("t{n}"), &url)).collect();
+    let (mut options, _list) = options(&dir, targets);
+    options.settings.concurrency = 12;
+    let probe = tokio::spawn(run(options, Arc::clone(&log) as Arc<dyn EventLog>, shutdown.clone()));
+    let late = |event: &Event| matches!(event, Event::Missed(missed) if missed.why == MissedWhy::Late);
+    log.until(|log| log.events().iter().filter(|event| late(event)).count() > 300).await;
+    shutdown.cancel();
+    let summary = probe.await.unwrap().unwrap();
+    // The server may learn of an end a little later than the next check begins.
+    assert!((12..=24).contains(&most.load(Relaxed)), "{most:?} connections at once");
+    assert!(summary.missed_slots > 0 && summary.dropped == 0, "{summary:?}");
+    assert_every_slot_once(&log);
 }

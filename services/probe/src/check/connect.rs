@@ -117,3 +117,17 @@ pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Failure {
 fn is_out_of_files(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_is_out_of_files_does_not_blame_the_target() {
+        let address = SocketAddr::from(([192, 0, 2, 1], 80));
+        let failure = no_connection(address, &io::Error::from_raw_os_error(24));
+        assert_eq!(failure.reason, if cfg!(unix) { FailReason::Other } else { FailReason::Connect });
+        let refused = no_connection(address, &io::ErrorKind::ConnectionRefused.into());
+        assert_eq!((refused.reason, refused.detail.as_str()), (FailReason::Connect, "192.0.2.1:80: connection refused"));
+    }
+}
