@@ -128,6 +128,9 @@ mod tests {
         let failure = no_connection(address, &io::Error::from_raw_os_error(24));
         assert_eq!(failure.reason, if cfg!(unix) { FailReason::Other } else { FailReason::Connect });
         let refused = no_connection(address, &io::ErrorKind::ConnectionRefused.into());
-        assert_eq!((refused.reason, refused.detail.as_str()), (FailReason::Connect, "192.0.2.1:80: connection refused"));
+        assert_eq!(
+            (refused.reason, refused.detail.as_str()),
+            (FailReason::Connect, "192.0.2.1:80: connection refused")
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hyper::http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use hyper::http::{Error as HttpError, Method};
 use rustls::ClientConfig;
-use spark_core::config::{CheckKind, DnsQuestion, Target};
+use spark_core::config::{CheckKind, DnsQuestion, DnsUrlError, Target};
 use spark_schemas::Name;
 use tokio::sync::Semaphore;
 use url::Host;
@@ -115,6 +115,24 @@ pub enum PrepareError {
         /// The target.
         target: Name,
     },
+    /// The DNS URL asks for nothing.
+    #[error("target {target}: the DNS URL can't be asked")]
+    DnsUrl {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        #[source]
+        source: DnsUrlError,
+    },
+    /// The server name is no host.
+    #[error("target {target}: server_name must be a DNS name or an address")]
+    NotAHost {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        #[source]
+        source: url::ParseError,
+    },
     /// The host can't be in a certificate.
     #[error("target {target}: the host can't be in a certificate: use a DNS name or an address")]
     ServerName {
@@ -192,7 +210,8 @@ fn origin<'a>(target: &'a Target, lookups: &Lookups) -> Result<(Host<&'a str>, E
 }
 
 fn dns_check(target: &Target, lookups: &Lookups) -> Result<DnsCheck, PrepareError> {
-    let question = DnsQuestion::from_url(&target.url).map_err(|_| no_url(target))?;
+    let question = DnsQuestion::from_url(&target.url);
+    let question = question.map_err(|source| PrepareError::DnsUrl { target: target.name.clone(), source })?;
     let server = match &question.server {
         Some((host, port)) => Endpoint::new(host, *port, lookups),
         None => {
@@ -252,7 +271,13 @@ fn tls_config(
 /// The handshake with `host`, or with who the target says is there.
 fn tls_part(target: &Target, config: Arc<ClientConfig>, host: &Host<&str>) -> Result<TlsPart, PrepareError> {
     let part = match &target.server_name {
-        Some(name) => TlsPart::new(config, &Host::parse(name).map_err(|_| no_url(target))?),
+        Some(name) => {
+            let host = Host::parse(name);
+            TlsPart::new(
+                config,
+                &host.map_err(|source| PrepareError::NotAHost { target: target.name.clone(), source })?,
+            )
+        }
         None => TlsPart::new(config, host),
     };
     part.map_err(|source| PrepareError::ServerName { target: target.name.clone(), source })
