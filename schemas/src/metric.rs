@@ -31,10 +31,18 @@ metrics! {
     PROBE_MISSED: Counter = "spark_probe_missed_slots_total";
     /// How long after its slot began a check started.
     PROBE_LATENESS: Histogram = "spark_probe_lateness_seconds";
+    /// Checks that run now.
+    PROBE_RUNNING: Gauge = "spark_probe_checks_running";
+    /// Times the wall clock stepped, by direction.
+    PROBE_CLOCK_STEPS: Counter = "spark_probe_clock_steps_total";
     /// How long checks took, by target.
     PROBE_LATENCY: Histogram = "spark_probe_check_duration_seconds";
     /// Frames that wait in the probe's outbox.
     OUTBOX_FRAMES: Gauge = "spark_outbox_frames";
+    /// Bytes that the probe's outbox holds on disk.
+    OUTBOX_BYTES: Gauge = "spark_outbox_bytes";
+    /// Bytes that the probe's outbox may hold; what comes beyond is counted as missed.
+    OUTBOX_BYTES_MAX: Gauge = "spark_outbox_max_bytes";
     /// Frames that the log acknowledged.
     OUTBOX_ACKED: Counter = "spark_outbox_acked_total";
     /// Publishes to the log that failed and are tried again.

@@ -26,6 +26,6 @@ pub use python::{account_of_archive, account_of_stream, script};
 pub use random::Random;
 pub use services::Services;
 pub use site::{Behaviour, Site};
-pub use tools::{prometheus, promtool, repository, spark};
+pub use tools::{blackbox_exporter, prometheus, promtool, repository, spark};
 pub use up::{Setup, Up};
 pub use world::{World, free_port, target_toml};

@@ -56,6 +56,14 @@ pub fn prometheus() -> Command {
     Command::new(find("SPARK_TEST_PROMETHEUS", &["/usr/bin/prometheus".into()]))
 }
 
+/// Prometheus's prober, which Spark's checks are measured beside.
+///
+/// # Panics
+/// When it is not installed.
+pub fn blackbox_exporter() -> Command {
+    Command::new(find("SPARK_TEST_BLACKBOX_EXPORTER", &["/usr/bin/prometheus-blackbox-exporter".into()]))
+}
+
 /// Prometheus's own checker.
 ///
 /// # Panics

@@ -87,7 +87,10 @@ impl Duties {
         let now = (self.clock)();
         if now.0.saturating_sub(last_heartbeat.0) >= HEARTBEAT_EVERY.0 {
             self.writer
-                .write(vec![Heartbeat { at_ns: now, queue: 0, dropped: 0, clock_offset_us: None }.into()])
+                .write(vec![
+                    Heartbeat { at_ns: now, queue: 0, dropped: 0, clock_offset_us: None, ..Heartbeat::default() }
+                        .into(),
+                ])
                 .await?;
             *last_heartbeat = now;
         }

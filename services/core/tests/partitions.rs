@@ -89,7 +89,7 @@ fn one_log(told: Vec<Told>, declared: &[(prop::sample::Index, Declared)]) -> Vec
         let agent = AGENTS.iter().position(|agent| told.recorded.subject.contains(agent));
         log.push((agent, Recorded { received: now, ..told.recorded }));
         for (_, declared) in declared.iter().filter(|(index, _)| index.index(length) == position) {
-            let heartbeat = Heartbeat { at_ns: now, queue: said, dropped: 0, clock_offset_us: None };
+            let heartbeat = Heartbeat { at_ns: now, queue: said, ..Heartbeat::default() };
             let frame = frame("aggregator", boot(9, 0), said, vec![declared.event(now), heartbeat.into()]);
             log.push((None, Recorded::of_frame(0, now, Class::Ctl, &frame)));
             said += 1;

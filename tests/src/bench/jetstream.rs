@@ -105,7 +105,7 @@ async fn in_a_fresh_log<T>(
     work(log, outgoing(observations, per_frame)?, &world.path("store")).await
 }
 
-async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
+pub async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
     let client: Client = connect(ConnectOptions {
         servers: vec![server.url()],
         credentials: None,

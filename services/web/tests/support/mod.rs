@@ -94,7 +94,7 @@ impl World {
     }
 
     pub fn heartbeat(&mut self, agent: &str, class: Class, at: TimeNs, queue: u64) {
-        let heartbeat = Heartbeat { at_ns: at, queue, dropped: 0, clock_offset_us: None };
+        let heartbeat = Heartbeat { at_ns: at, queue, dropped: 0, clock_offset_us: None, ..Heartbeat::default() };
         self.say(agent, class, at, vec![heartbeat.into()]);
     }
 

@@ -70,6 +70,7 @@ fn one(agent: &Agent, at: TimeNs) -> Markup {
                                 @if us <= SILENCE_US_MAX { "heard of in the last 30 s" } @else { "silent for " (span(us)) }
                             }
                             @if heartbeat.queue > 0 { ", " (count(heartbeat.queue)) " frames queued" }
+                            @if heartbeat.clock_steps > 0 { ", clock stepped " (count(heartbeat.clock_steps)) " times" }
                             @if heartbeat.dropped > 0 { ", " (count(heartbeat.dropped)) " observations dropped" }
                         },
                         _ => "no heartbeat known",
