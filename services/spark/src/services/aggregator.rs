@@ -40,7 +40,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
     let bounds = log.bounds().await?;
     let archive = open_archive(&args, &bounds.incarnation).await?;

@@ -38,7 +38,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let build = edge::build_info()?;
     let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.listen, "--listen").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
     let projection = open_projection(args.data.join("web-store"), log.bounds().await?).await?;
 
