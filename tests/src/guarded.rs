@@ -222,7 +222,11 @@ impl GuardedServices {
         wait::until("the web service is up", LONG, || api.try_json("/api/healthz"));
         // The probe comes last: it watches the pages, and would truly say that they are not there yet.
         let probe = start(service("probe", "probe-ist-1"), &["--agent", "ist-1", "--admin", &addr(2)], "probe");
-        Self { probe, aggregator, web, api, aggregator_admin: client(1), probe_admin: client(2), dir }
+        let (aggregator_admin, probe_admin) = (client(1), client(2));
+        for (what, admin) in [("the aggregator", &aggregator_admin), ("the probe", &probe_admin)] {
+            wait::until(&format!("{what} is up"), LONG, || admin.try_json("/healthz"));
+        }
+        Self { probe, aggregator, web, api, aggregator_admin, probe_admin, dir }
     }
 }
 
