@@ -28,6 +28,6 @@ pub use python::{account_of_archive, account_of_stream, script};
 pub use random::Random;
 pub use services::Services;
 pub use site::{Behaviour, Site};
-pub use tools::{prometheus, promtool, repository, spark};
+pub use tools::{prometheus, promtool, python, repository, spark};
 pub use up::{Setup, Up, until_judged};
 pub use world::{World, free_port, target_toml};
