@@ -37,7 +37,7 @@ class Account:
             return
         assert frame["agent"] == agent, f"{leaf.subject} carries a frame of {frame['agent']}"
         run = (agent, kind, frame["boot"].hex())
-        assert leaf.msg_id == f"{run[2]}-{frame['seq']}", leaf.msg_id
+        assert leaf.msg_id.split("-")[:2] == [run[2], str(frame["seq"])], leaf.msg_id
         if frame["seq"] in self.runs[run]:
             self.duplicates += 1
             return

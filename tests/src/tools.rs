@@ -34,7 +34,10 @@ pub(crate) fn nats_server() -> Command {
 }
 
 /// The Python of the tests, with its packages.
-pub(crate) fn python() -> Command {
+///
+/// # Panics
+/// When it is not there.
+pub fn python() -> Command {
     clean(find("SPARK_TEST_PYTHON", &[target_dir().join("tools/venv/bin/python")]))
 }
 

@@ -221,7 +221,7 @@ impl Script {
 fn publish(side: &Side, partitions: u16, frames: &[(Name, MsgId, Vec<u8>)]) {
     let partitions = NonZeroU16::new(partitions).unwrap();
     let (servers, name) = (vec![side.nats.url()], "the test".to_owned());
-    let options = ConnectOptions { servers, credentials: None, name, inbox_prefix: None };
+    let options = ConnectOptions { servers, credentials: None, name, inbox_prefix: None, ca_file: None };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let client = jetstream::connect(options).await.unwrap();
         for partition in 0..partitions.get() {

@@ -20,6 +20,7 @@ fn options(servers: &[&str]) -> ConnectOptions {
         credentials: None,
         name: "spark-test".to_owned(),
         inbox_prefix: None,
+        ca_file: None,
     }
 }
 

@@ -60,6 +60,11 @@ pub enum Command {
 pub enum NatsCommand {
     /// Make the JetStream streams that hold the event log. Changes nothing that is there.
     Init(NatsInitArgs),
+    /// Make a key for each program, and the accounts that let each do what it must and nothing else.
+    ///
+    /// Run it again with another --agent to add one: keys that are there stay as they are. To shut somebody out, delete
+    /// the `.pub` file and run it again. `nats/secure.conf` is a server configuration that uses the result.
+    Keys(NatsKeysArgs),
 }
 
 /// How programs log.
@@ -112,6 +117,10 @@ pub struct NatsArgs {
     /// A file with this service's NATS credentials.
     #[arg(long, value_name = "FILE", env = "SPARK_CREDS")]
     pub creds: Option<PathBuf>,
+    /// A file with the certificates (PEM) of who signs the NATS servers', besides those that the system trusts. For
+    /// servers at tls:// addresses.
+    #[arg(long = "nats-ca", value_name = "FILE", env = "SPARK_NATS_CA")]
+    pub ca: Option<PathBuf>,
 }
 
 /// `spark up`
@@ -214,6 +223,20 @@ pub struct NatsInitArgs {
     /// Change replicas, max-bytes and the number of partitions where streams are there.
     #[arg(long)]
     pub update: bool,
+}
+
+/// `spark nats keys`
+#[derive(Debug, Args)]
+pub struct NatsKeysArgs {
+    /// Where the keys are kept; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "nats/keys")]
+    pub dir: PathBuf,
+    /// A probe agent that is to have a key; can be given more than once.
+    #[arg(long = "agent", value_name = "NAME")]
+    pub agents: Vec<Name>,
+    /// An aggregator that is to have a key; can be given more than once.
+    #[arg(long = "aggregator", value_name = "NAME", default_value = "aggregator")]
+    pub aggregators: Vec<Name>,
 }
 
 /// Which running Spark is asked.

@@ -111,6 +111,7 @@ pub async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
         credentials: None,
         name: "spark-bench".to_owned(),
         inbox_prefix: None,
+        ca_file: None,
     })
     .await?;
     init(&client, &InitOptions::default()).await?;

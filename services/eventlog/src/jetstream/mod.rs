@@ -15,6 +15,7 @@ mod publish;
 mod publisher;
 mod reader;
 mod rescue;
+mod seal;
 mod settings;
 mod stream;
 

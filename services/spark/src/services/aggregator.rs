@@ -45,7 +45,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let all = partitions::all(&client).await?;
     let owned = partitions::owned(&args.partitions, &all)?;
     // What is derived is over all partitions: whoever declares follows those of others too.

@@ -33,7 +33,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
-    let client = nats::connect(&args.nats, &format!("probe {}", args.agent)).await?;
+    let client = nats::connect(&args.nats, &format!("probe {}", args.agent), &args.agent).await?;
     let partition = partitions::home(&client, &args.agent, args.partitions).await?;
     let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, partition).await?);
 

@@ -38,7 +38,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let build = edge::build_info()?;
     let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.listen, "--listen").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let stores = Stores { data: &args.data, name: "web-store" };
     let serving = Stage::default();
     let mut running = Running::default();
