@@ -1,7 +1,7 @@
 //! The projections of several partitions together: one view over all of them.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockWriteGuard};
 
 use spark_core::view::{View, digest_over};
 use spark_schemas::TimeNs;
@@ -49,6 +49,8 @@ impl Projections {
         let mut inner: Vec<_> = self.iter().map(Projection::write).collect();
         let digests = self.iter().zip(&mut inner).map(|(projection, inner)| (projection.partition(), inner.digest()));
         let digest = spark_core::hex(&digest_over(digests));
+        // Only the digests are kept in the states; others may look while this one does.
+        let inner: Vec<_> = inner.into_iter().map(RwLockWriteGuard::downgrade).collect();
         let parts = self.iter().zip(&inner).map(|(projection, inner)| inner.part(projection.partition()));
         look(View { parts: parts.collect(), at }, digest)
     }
