@@ -45,7 +45,7 @@ metrics! {
     OUTBOX_DROPPED: Counter = "spark_outbox_dropped_total";
     /// Frames appended to the log by this process.
     LOG_APPENDED: Counter = "spark_log_appended_total";
-    /// The log's last sequence number as this process sees it.
+    /// A partition's last sequence number as this process sees it.
     LOG_LAST_SEQ: Gauge = "spark_log_last_seq";
     /// What happened to the connection to NATS, by event.
     LOG_CONNECTION_EVENTS: Counter = "spark_log_connection_events_total";
@@ -57,9 +57,9 @@ metrics! {
     FOLD_DUPLICATES: Counter = "spark_fold_duplicates_total";
     /// Frames rejected into the dead letters.
     FOLD_REJECTED: Counter = "spark_fold_rejected_total";
-    /// How far the fold is behind the log, in frames.
+    /// How far the fold of a partition is behind the log, in frames.
     FOLD_LAG: Gauge = "spark_fold_lag_frames";
-    /// Series that the fold keeps.
+    /// Series that the fold of a partition keeps.
     FOLD_SERIES: Gauge = "spark_fold_series";
     /// How long a checkpoint of the store took.
     STORE_CHECKPOINT: Histogram = "spark_store_checkpoint_seconds";

@@ -17,7 +17,7 @@ class Account:
     """What was counted. A frame that comes again counts once."""
 
     def __init__(self):
-        self.frames = self.observations = self.failed = self.missed = self.duplicates = 0
+        self.frames = self.observations = self.failed = self.missed = self.duplicates = self.rejected = 0
         self.runs = collections.defaultdict(set)
         self.observed_in_run = collections.Counter()
         self.slots = collections.defaultdict(list)
@@ -28,7 +28,13 @@ class Account:
     def add(self, leaf):
         root, evt, _partition, agent, kind = leaf.subject.split(".")
         assert (root, evt) == ("spark", "evt"), leaf.subject
-        frame = log.decode(leaf.payload)
+        try:
+            frame = log.decode(leaf.payload)
+        except ValueError:  # No frame: no figure counts it, but its number is taken.
+            boot, seq = leaf.msg_id.rsplit("-", 1)
+            self.runs[agent, kind, boot].add(int(seq))
+            self.rejected += 1
+            return
         assert frame["agent"] == agent, f"{leaf.subject} carries a frame of {frame['agent']}"
         run = (agent, kind, frame["boot"].hex())
         assert leaf.msg_id.split("-")[:2] == [run[2], str(frame["seq"])], leaf.msg_id
@@ -99,6 +105,7 @@ class Account:
             "failed": self.failed,
             "missed": self.missed,
             "duplicates": self.duplicates,
+            "rejected": self.rejected,
             "gaps": self.holes(),
             "kinds": self.kinds,
             "agents": [

@@ -19,7 +19,7 @@ use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{Recorded, clock};
 use spark_schemas::{Boot, Class, Clock, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
-use spark_web::{App, BuildInfo, LogMode};
+use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, interval};
@@ -101,7 +101,7 @@ impl Service {
             runtime.block_on(async { Archive::open(dir.path().join("archive"), ArchiveOptions::default()) })?;
         let subject = EventSubject { partition: 0, agent: Name::new("bench")?, class: Class::Ctl };
         let app = Arc::new(App {
-            projection: feed.projection.clone(),
+            projections: feed.projection.clone().into(),
             log_mode: LogMode::Archive,
             writer: Arc::new(EventWriter::new(Arc::new(archive), subject, || Boot([9; 16]))),
             clock: clock::system(),
@@ -109,6 +109,7 @@ impl Service {
             started: now,
             stand_in: false,
             self_base: address,
+            shared_at_most: SHARED_AT_MOST,
             metrics_render: Box::new(String::new),
         });
         let stop = CancellationToken::new();

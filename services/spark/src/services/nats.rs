@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
-use spark_aggregator::duties::Publish;
+use spark_aggregator::derived::Publish;
 use spark_eventlog::jetstream::{self, Client, ConnectOptions, Credentials, InitOptions, Outcome, Publisher};
 
 use crate::cli::{NatsArgs, NatsInitArgs};

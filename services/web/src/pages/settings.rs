@@ -25,9 +25,9 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn take(view: &View<'_>, server: &Server) -> Self {
         Self {
-            policy: view.state.head().declarations.policy.clone(),
+            policy: view.declarations().policy.clone(),
             components: server.components(),
-            log: LogFacts::of(server, view.state),
+            log: LogFacts::of(server, view),
             build: server.build.clone(),
             started: server.started,
         }

@@ -24,18 +24,16 @@ pub(super) struct Agent {
 impl Agent {
     /// Every agent that was ever heard of.
     pub(super) fn all(view: &View<'_>) -> Vec<Self> {
-        let heartbeats = &view.state.head().heartbeats;
         let mut agents: Vec<Self> = Vec::new();
-        for run in view.state.agent_runs() {
+        for run in view.agent_runs() {
             let (name, class) = (run.agent.as_str(), run.class.as_str());
             match agents.last_mut().filter(|last| last.name == name && last.class == class) {
                 Some(last) => last.missing += run.marks.missing(),
                 None => agents.push(Self {
                     name: name.to_owned(),
                     class,
-                    heartbeat: heartbeats
-                        .get(run.agent)
-                        .and_then(|classes| classes.get(&run.class))
+                    heartbeat: view
+                        .heartbeat(run.agent, run.class)
                         .filter(|heartbeat| !past::is_later(view, heartbeat.at_ns))
                         .cloned(),
                     missing: run.marks.missing(),

@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 use spark_core::config::Target;
-use spark_core::series::Series;
 use spark_core::units::DurationUs;
-use spark_core::view::View;
+use spark_core::view::{SeriesView, View};
 use spark_schemas::TimeNs;
 use spark_schemas::event::{FailReason, Observed, Outcome};
 
@@ -30,19 +29,18 @@ pub(super) struct SeriesFacts {
 }
 
 impl SeriesFacts {
-    pub(super) fn of(view: &View<'_>, series: &Series) -> Self {
-        let head = &series.head;
-        let latest = head.latest.as_ref().filter(|latest| !past::is_later(view, latest.slot_ns));
+    pub(super) fn of(view: &View<'_>, series: &SeriesView<'_>) -> Self {
+        let latest = series.latest().filter(|latest| !past::is_later(view, latest.slot_ns));
         Self {
-            agent: head.agent.to_string(),
+            agent: series.agent.to_string(),
             outcome: latest.map(|latest| latest.outcome),
             slot: latest.map(|latest| latest.slot_ns),
             staleness_us: latest.and_then(|_| series.staleness_us(view.at)),
-            observations: head.observations,
-            failed: head.failed,
-            missed: head.missed,
-            interval_us: head.expectation.latest_schedule().map(|schedule| schedule.interval_us),
-            probed: head.expectation.current().is_some(),
+            observations: series.observations(),
+            failed: series.failed(),
+            missed: series.missed(),
+            interval_us: series.expectation.latest_schedule().map(|schedule| schedule.interval_us),
+            probed: series.is_probed(),
         }
     }
 }
