@@ -31,7 +31,7 @@ class Account:
         try:
             frame = log.decode(leaf.payload)
         except ValueError:  # No frame: no figure counts it, but its number is taken.
-            boot, seq = leaf.msg_id.rsplit("-", 1)
+            boot, seq = leaf.msg_id.split("-")[:2]
             self.runs[agent, kind, boot].add(int(seq))
             self.rejected += 1
             return

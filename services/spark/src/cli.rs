@@ -234,9 +234,6 @@ pub struct NatsKeysArgs {
     /// A probe agent that is to have a key; can be given more than once.
     #[arg(long = "agent", value_name = "NAME")]
     pub agents: Vec<Name>,
-    /// An aggregator that is to have a key; can be given more than once.
-    #[arg(long = "aggregator", value_name = "NAME", default_value = "aggregator")]
-    pub aggregators: Vec<Name>,
 }
 
 /// Which running Spark is asked.

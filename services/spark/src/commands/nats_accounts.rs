@@ -18,8 +18,8 @@ pub enum User {
     Auditor,
     /// The web service.
     Web,
-    /// An aggregator.
-    Aggregator(Name),
+    /// Every aggregator: each declares in the partitions that it owns.
+    Aggregator,
     /// A probe agent.
     Probe(Name),
 }
@@ -43,8 +43,7 @@ impl User {
             Self::Admin => "admin".to_owned(),
             Self::Auditor => "auditor".to_owned(),
             Self::Web => "web".to_owned(),
-            Self::Aggregator(name) if name.as_str() == "aggregator" => "aggregator".to_owned(),
-            Self::Aggregator(name) => format!("aggregator-{name}"),
+            Self::Aggregator => "aggregator".to_owned(),
             Self::Probe(agent) => format!("probe-{agent}"),
         }
     }
@@ -55,16 +54,8 @@ impl User {
             "admin" => Some(Self::Admin),
             "auditor" => Some(Self::Auditor),
             "web" => Some(Self::Web),
-            "aggregator" => Name::new(stem).ok().map(Self::Aggregator),
-            _ => {
-                let (role, name) = stem.split_once('-')?;
-                let name = Name::new(name).ok()?;
-                match role {
-                    "aggregator" => Some(Self::Aggregator(name)),
-                    "probe" => Some(Self::Probe(name)),
-                    _ => None,
-                }
-            }
+            "aggregator" => Some(Self::Aggregator),
+            _ => stem.strip_prefix("probe-").and_then(|agent| Name::new(agent).ok()).map(Self::Probe),
         }
     }
 
@@ -75,7 +66,7 @@ impl User {
     /// What its connection's inboxes start with: see `services::nats::connect`.
     fn inbox(&self) -> String {
         let user = match self {
-            Self::Aggregator(name) | Self::Probe(name) => name.to_string(),
+            Self::Probe(agent) => agent.to_string(),
             other => other.stem(),
         };
         format!("_INBOX_{user}.>")
@@ -84,7 +75,7 @@ impl User {
     fn api(&self) -> &'static [&'static str] {
         match self {
             Self::Admin => &MAKE,
-            Self::Auditor | Self::Web | Self::Aggregator(_) => &READ,
+            Self::Auditor | Self::Web | Self::Aggregator => &READ,
             Self::Probe(_) => &[INFO],
         }
     }
@@ -93,7 +84,7 @@ impl User {
         match self {
             Self::Admin | Self::Auditor => None,
             Self::Web => Some("spark.evt.0.web.ctl".to_owned()),
-            Self::Aggregator(name) => Some(format!("spark.evt.0.{name}.ctl")),
+            Self::Aggregator => Some("spark.evt.*.aggregator.ctl".to_owned()),
             // Which partition is the agent's follows from its name; another would take nothing that is not its own.
             Self::Probe(agent) => Some(format!("spark.evt.*.{agent}.obs")),
         }
@@ -105,7 +96,7 @@ pub fn accounts(users: &[(User, String)]) -> String {
     let mut text = format!("{HEAD}\naccounts {{\n");
     log_account(&mut text);
     for (user, key) in users {
-        account(&mut text, user, key, users);
+        account(&mut text, user, key);
     }
     text.push_str("}\n");
     text
@@ -130,7 +121,7 @@ fn log_account(text: &mut String) {
     line(text, 1, "}");
 }
 
-fn account(text: &mut String, user: &User, key: &str, users: &[(User, String)]) {
+fn account(text: &mut String, user: &User, key: &str) {
     let mut publish: Vec<String> = user.api().iter().map(|request| local(request)).collect();
     publish.extend(user.frames());
     let mut subscribe = vec![user.inbox()];
@@ -155,16 +146,14 @@ fn account(text: &mut String, user: &User, key: &str, users: &[(User, String)]) 
     }
     if *user == User::Auditor {
         subscribe.extend(subject::DERIVED.map(str::to_owned));
-        for (aggregator, _) in users.iter().filter(|(user, _)| matches!(user, User::Aggregator(_))) {
-            for subject in subject::DERIVED {
-                let account = aggregator.account();
-                line(text, 3, &format!("{{ stream: {{ account: \"{account}\", subject: \"{subject}\" }} }}"));
-            }
+        for subject in subject::DERIVED {
+            let account = User::Aggregator.account();
+            line(text, 3, &format!("{{ stream: {{ account: \"{account}\", subject: \"{subject}\" }} }}"));
         }
     }
     line(text, 2, "]");
 
-    if matches!(user, User::Aggregator(_)) {
+    if *user == User::Aggregator {
         publish.extend(subject::DERIVED.map(str::to_owned));
         let exports: Vec<String> =
             subject::DERIVED.iter().map(|subject| format!("{{ stream: \"{subject}\" }}")).collect();
@@ -207,15 +196,14 @@ mod tests {
             User::Admin,
             User::Auditor,
             User::Web,
-            User::Aggregator(name("aggregator")),
-            User::Aggregator(name("two")),
+            User::Aggregator,
             User::Probe(name("ist-1")),
             User::Probe(name("web")),
         ];
         for user in users {
             assert_eq!(User::from_stem(&user.stem()), Some(user));
         }
-        for stem in ["", "probe", "probe-", "probe-a.b", "someone", "x-y"] {
+        for stem in ["", "probe", "probe-", "probe-a.b", "someone", "aggregator-2"] {
             assert_eq!(User::from_stem(stem), None, "{stem}");
         }
     }

@@ -21,9 +21,8 @@ const ACCOUNTS_FILE: &str = "accounts.conf";
 pub fn nats_keys(args: &NatsKeysArgs) -> anyhow::Result<ExitCode> {
     let dir = &args.dir;
     fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
-    let wanted = [User::Admin, User::Auditor, User::Web]
+    let wanted = [User::Admin, User::Auditor, User::Aggregator, User::Web]
         .into_iter()
-        .chain(args.aggregators.iter().cloned().map(User::Aggregator))
         .chain(args.agents.iter().cloned().map(User::Probe));
     let mut users = known(dir)?;
     for user in wanted {
