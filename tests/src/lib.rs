@@ -7,6 +7,7 @@
 //! What Spark wrote is read back by scripts in Python that share no code with it (`tests/python`).
 
 pub mod browser;
+mod hosts;
 mod http;
 mod nats;
 mod process;
@@ -14,17 +15,19 @@ mod python;
 mod random;
 mod services;
 mod site;
+pub mod soak;
 mod tools;
 mod up;
 pub mod wait;
 mod world;
 
+pub use hosts::{Host, Hosts};
 pub use http::{Answer, Client};
 pub use nats::NatsServer;
 pub use process::{Finished, Process, run};
 pub use python::{account_of_archive, account_of_stream, script};
 pub use random::Random;
-pub use services::Services;
+pub use services::{Plan, Services};
 pub use site::{Behaviour, Site};
 pub use tools::{prometheus, promtool, repository, spark};
 pub use up::{Setup, Up};
