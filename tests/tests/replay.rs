@@ -22,7 +22,7 @@ fn replayed_digest(archive: &Path, position: u64) -> Result<String, String> {
         state.apply(&leaf, &mut buckets);
     }
     wait::that(state.head().position == position, || format!("the archive ends at {}", state.head().position))?;
-    Ok(spark_core::hex(&state.digest(&buckets)))
+    Ok(spark_core::hex(&state.digest()))
 }
 
 fn position_and_digest(decision: &Value) -> (u64, String) {

@@ -60,6 +60,8 @@ pub struct Projection(Arc<Shared>);
 struct Shared {
     partition: u16,
     inner: RwLock<Inner>,
+    /// Held during a checkpoint.
+    checkpoints: Mutex<()>,
     status: Mutex<FoldStatus>,
     position: watch::Sender<u64>,
 }
@@ -128,6 +130,7 @@ impl Projection {
         Self(Arc::new(Shared {
             partition,
             inner: RwLock::new(Inner { state, buckets, incarnation }),
+            checkpoints: Mutex::default(),
             status: Mutex::new(status),
             position: watch::Sender::new(position),
         }))
@@ -158,7 +161,7 @@ impl Projection {
     pub fn view_with_digest<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>, String) -> R) -> R {
         let mut inner = self.write();
         let Inner { state, buckets, .. } = &mut *inner;
-        let digest = spark_core::hex(&state.digest(buckets.as_store()));
+        let digest = spark_core::hex(&state.digest());
         look(View { state, store: buckets.as_store(), at }, digest)
     }
 
@@ -192,18 +195,26 @@ impl Projection {
         state.go_live(buckets.as_store());
     }
 
-    /// Makes the projection durable as of its position; nothing to do for one in memory, nor after a panic of the fold,
-    /// which may have left a frame half counted.
+    /// Makes the projection durable as of its position, while the fold goes on; nothing to do for one in memory, nor
+    /// after a panic of the fold, which may have left a frame half counted.
     pub fn checkpoint(&self) -> Result<(), CheckpointError> {
+        let _one_at_a_time = self.0.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
         if self.0.inner.is_poisoned() {
             return Ok(());
         }
+        let (disk, checkpoint) = {
+            let mut inner = self.write();
+            let Inner { state, buckets, incarnation } = &mut *inner;
+            let Buckets::Stored(store) = buckets else { return Ok(()) };
+            (store.disk(), store.begin(state, incarnation)?)
+        };
+        let written = disk.write(&checkpoint);
         let mut inner = self.write();
-        let Inner { state, buckets, incarnation } = &mut *inner;
-        match buckets {
-            Buckets::Memory(_) => Ok(()),
-            Buckets::Stored(store) => Ok(store.checkpoint(state, incarnation)?),
+        let Inner { state, buckets, .. } = &mut *inner;
+        if let Buckets::Stored(store) = buckets {
+            store.end(state, checkpoint, written.is_ok());
         }
+        Ok(written?)
     }
 
     /// Where the fold stands.

@@ -239,8 +239,8 @@ fn a_store_copied_while_it_runs_never_shows_a_wrong_figure() {
     }
 }
 
-/// The store's trees, opened behind its back.
-fn trees(dir: &Path) -> (sled::Db, sled::Tree, sled::Tree) {
+/// The store's tree, opened behind its back.
+fn tree(dir: &Path) -> (sled::Db, sled::Tree) {
     // sled's threads let go of the lock some time after the store was dropped.
     let db = (0..200).find_map(|_| {
         let opened = sled::open(dir).ok();
@@ -250,61 +250,98 @@ fn trees(dir: &Path) -> (sled::Db, sled::Tree, sled::Tree) {
         })
     });
     let db = db.unwrap();
-    let (data, redo) = (db.open_tree("data").unwrap(), db.open_tree("redo").unwrap());
-    (db, data, redo)
+    let data = db.open_tree("data").unwrap();
+    (db, data)
 }
 
-fn set_redo(data: &sled::Tree, redo: bool) {
-    let mut commit: serde_json::Value = serde_json::from_slice(&data.get("commit").unwrap().unwrap()).unwrap();
-    commit["redo"] = redo.into();
-    data.insert("commit", commit.to_string().as_bytes()).unwrap();
-}
-
-/// Moves every second entry back into the redo tree, as a checkpoint that was cut short after its commit leaves it.
-fn cut_short_after_the_commit(dir: &Path) {
-    let (db, data, redo) = trees(dir);
-    set_redo(&data, true);
-    let entries: Vec<_> = data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit").collect();
-    for (n, (key, value)) in entries.into_iter().enumerate() {
-        redo.insert(&key, value).unwrap();
-        if n % 2 == 0 {
-            data.remove(&key).unwrap();
-        }
-    }
+/// Brings every `every`th entry of the checkpoint that `later` has made since into `dir`, but not its commit record: as
+/// a checkpoint that was cut short leaves it.
+fn cut_short(dir: &Path, later: &Path, every: usize) -> usize {
+    let (_later_db, later_data) = tree(later);
+    let (db, data) = tree(dir);
+    let entries = later_data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit");
+    let written = entries.filter(|(key, value)| data.get(key).unwrap().as_ref() != Some(value));
+    let brought = written.step_by(every).map(|(key, value)| data.insert(key, value).unwrap()).count();
     db.flush().unwrap();
-}
-
-/// Fills the redo tree with what belongs to a later position, as a checkpoint that was cut short before its commit
-/// leaves it.
-fn cut_short_before_the_commit(dir: &Path, later: &Path) {
-    let (_later_db, later_data, _) = trees(later);
-    let (db, _, redo) = trees(dir);
-    for entry in later_data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit") {
-        redo.insert(entry.0, entry.1).unwrap();
-    }
-    db.flush().unwrap();
+    brought
 }
 
 #[test]
-fn a_checkpoint_cut_short_is_finished_after_its_commit_and_forgotten_before_it() {
+fn a_checkpoint_cut_short_is_forgotten_wherever_it_was_cut() {
     let (home, log) = (TempDir::new().unwrap(), log(6, 100));
-    let (dir, later, mut truth) = (home.path().join("store"), home.path().join("later"), Truth::of(&log));
-    let [_, committed] = store_with_checkpoints(&dir, &log);
+    let (good, later, mut truth) = (home.path().join("good"), home.path().join("later"), Truth::of(&log));
+    let [_, committed] = store_with_checkpoints(&good, &log);
+    copy(&good, &later);
     {
         let projection = open(&later);
         projection.apply(&log);
         projection.checkpoint().unwrap();
     }
-    let expected = (truth.digest(committed), committed);
+    for every in 1..5 {
+        let dir = home.path().join(format!("cut-{every}"));
+        copy(&good, &dir);
+        assert!(cut_short(&dir, &later, every) > 0, "the third checkpoint wrote something");
+        assert_eq!(digest_at(&open(&dir)), (truth.digest(committed), committed), "1 of {every} written");
+        let projection = open(&dir);
+        truth.assert_holds_and_catches_up(&projection, &format!("after 1 of {every}"));
+        projection.checkpoint().unwrap();
+        drop(projection);
+        assert_eq!(digest_at(&open(&dir)), (truth.digest(100), 100), "checkpointed over what was cut short");
+        assert!(!was_set_aside(&dir), "nothing of this is damage");
+    }
+}
 
-    cut_short_before_the_commit(&dir, &later);
-    assert_eq!(digest_at(&open(&dir)), expected, "forgotten");
-    cut_short_after_the_commit(&dir);
-    assert_eq!(digest_at(&open(&dir)), expected, "finished");
-    cut_short_before_the_commit(&dir, &later);
-    assert_eq!(digest_at(&open(&dir)), expected, "forgotten, right after one that was finished");
+#[test]
+fn a_first_checkpoint_cut_short_is_forgotten() {
+    let (home, log) = (TempDir::new().unwrap(), log(9, 60));
+    let (dir, mut truth) = (home.path().join("store"), Truth::of(&log));
+    {
+        let projection = open(&dir);
+        projection.apply(&log);
+        projection.checkpoint().unwrap();
+    }
+    let (db, data) = tree(&dir);
+    data.remove("commit").unwrap();
+    db.flush().unwrap();
+    drop((db, data));
+    let projection = open(&dir);
+    assert_eq!(projection.position(), 0);
     assert!(!was_set_aside(&dir), "nothing of this is damage");
-    truth.assert_holds_and_catches_up(&open(&dir), "after all this");
+    truth.assert_holds_and_catches_up(&projection, "from the start");
+    projection.checkpoint().unwrap();
+    drop(projection);
+    assert_eq!(digest_at(&open(&dir)), (truth.digest(60), 60));
+}
+
+#[test]
+fn the_fold_goes_on_during_a_checkpoint() {
+    let (home, log) = (TempDir::new().unwrap(), log(10, 200));
+    let (dir, mut truth) = (home.path().join("store"), Truth::of(&log));
+    let projection = open(&dir);
+    let in_memory = Projection::in_memory(0);
+    std::thread::scope(|scope| {
+        let folding = scope.spawn(|| {
+            for chunk in log.chunks(2) {
+                projection.apply(chunk);
+                in_memory.apply(chunk);
+                assert_eq!(figures(&projection), figures(&in_memory));
+            }
+        });
+        while !folding.is_finished() {
+            projection.checkpoint().unwrap();
+        }
+    });
+    projection.checkpoint().unwrap();
+    drop(projection);
+    assert_eq!(digest_at(&open(&dir)), (truth.digest(200), 200));
+}
+
+/// Removes both versions of the first that there is.
+fn remove_first(data: &sled::Tree, prefix: &str) {
+    let (first, _) = data.scan_prefix(prefix).next().unwrap().unwrap();
+    for slot in [0, 1] {
+        data.remove([&first[..first.len() - 1], &[slot]].concat()).unwrap();
+    }
 }
 
 #[test]
@@ -313,11 +350,11 @@ fn a_commit_that_names_what_is_not_there_is_set_aside() {
     let changes: [(&str, Change); 5] = [
         ("no commit record", |data| drop(data.remove("commit").unwrap())),
         ("a commit record that can't be read", |data| drop(data.insert("commit", b"{}").unwrap())),
-        ("a bucket missing", |data| drop(data.remove(data.scan_prefix("b").next().unwrap().unwrap().0).unwrap())),
-        ("a series missing", |data| drop(data.remove(data.scan_prefix("s").next().unwrap().unwrap().0).unwrap())),
-        ("a bucket of other content", |data| {
-            let mut buckets = data.scan_prefix("b").map(Result::unwrap);
-            let (key, other) = (buckets.next().unwrap().0, buckets.next().unwrap().1);
+        ("a page missing", |data| remove_first(data, "p")),
+        ("a series missing", |data| remove_first(data, "s")),
+        ("a page of other content", |data| {
+            let mut pages = data.scan_prefix("p").map(Result::unwrap);
+            let (key, other) = (pages.next().unwrap().0, pages.next().unwrap().1);
             data.insert(key, other).unwrap();
         }),
     ];
@@ -327,10 +364,10 @@ fn a_commit_that_names_what_is_not_there_is_set_aside() {
         let home = TempDir::new().unwrap();
         let dir = home.path().join("store");
         store_with_checkpoints(&dir, &log);
-        let (db, data, _redo) = trees(&dir);
+        let (db, data) = tree(&dir);
         change(&data);
         db.flush().unwrap();
-        drop((db, data, _redo));
+        drop((db, data));
         let projection = Projection::open(&dir, 0, INCARNATION).unwrap();
         assert_eq!(projection.position(), 0, "{what}");
         assert!(was_set_aside(&dir), "{what}");

@@ -1,4 +1,4 @@
-//! Buckets: what was observed in one stretch of time, and where closed ones are kept.
+//! Buckets: what was observed in one stretch of time, and where the pages of closed ones are kept.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,6 +6,7 @@ use std::ops::Range;
 use spark_schemas::TimeNs;
 
 use crate::latency::Latencies;
+use crate::page::Page;
 use crate::window::Tier;
 
 /// A series' number, in the order in which the log first mentions them.
@@ -58,100 +59,60 @@ impl Bucket {
     pub fn new(start: TimeNs) -> Self {
         Self { start, tally: Tally::default() }
     }
-
-    /// The bytes that are digested and stored: start, failed and missed as big-endian u64, then V2 latencies.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let head = [self.start.0, self.tally.failed, self.tally.missed];
-        let mut bytes: Vec<u8> = head.into_iter().flat_map(u64::to_be_bytes).collect();
-        bytes.extend(self.tally.latencies.to_v2());
-        bytes
-    }
-
-    /// Reads what [`Bucket::to_bytes`] wrote; `None` for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (start, rest) = bytes.split_first_chunk()?;
-        let (failed, rest) = rest.split_first_chunk()?;
-        let (missed, v2) = rest.split_first_chunk()?;
-        Some(Self {
-            start: TimeNs(u64::from_be_bytes(*start)),
-            tally: Tally {
-                failed: u64::from_be_bytes(*failed),
-                missed: u64::from_be_bytes(*missed),
-                latencies: Latencies::from_v2(v2).ok()?,
-            },
-        })
-    }
 }
 
-/// Where closed buckets are kept. The fold reads its own writes.
+/// Where the pages of closed buckets are kept. The fold reads its own writes.
 pub trait BucketStore {
-    /// The bucket that starts at `start`.
-    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Bucket>;
+    /// The page that starts at `start`.
+    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Page>;
 
-    /// The buckets that start in `starts`, in order.
-    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<Bucket>;
+    /// The pages that start in `starts`, in order.
+    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<(TimeNs, Page)>;
 
-    /// Keeps `bucket`, in place of the one with the same start.
-    fn put(&mut self, series: SeriesId, tier: Tier, bucket: Bucket);
+    /// Keeps the page that starts at `start`, in place of what was there.
+    fn put(&mut self, series: SeriesId, tier: Tier, start: TimeNs, page: Page);
 
-    /// Drops the buckets that start before `start`.
+    /// Drops the pages that start before `start`.
     fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs);
 }
 
-/// Buckets in memory: for replay without a store, and for tests.
+/// Pages in memory: for replay without a store, and for tests.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBuckets {
-    /// By series and tier; a map of their own each, so that a new bucket goes to the end of a small one.
-    series: Vec<[BTreeMap<TimeNs, Bucket>; Tier::ALL.len()]>,
+    /// By series and tier; a map of their own each, so that a new page goes to the end of a small one.
+    series: Vec<[BTreeMap<TimeNs, Page>; Tier::ALL.len()]>,
 }
 
 impl MemoryBuckets {
-    fn of(&self, series: SeriesId, tier: Tier) -> Option<&BTreeMap<TimeNs, Bucket>> {
+    fn of(&self, series: SeriesId, tier: Tier) -> Option<&BTreeMap<TimeNs, Page>> {
         self.series.get(series.0 as usize).map(|tiers| &tiers[tier.index()])
     }
 }
 
 impl BucketStore for MemoryBuckets {
-    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Bucket> {
+    fn get(&self, series: SeriesId, tier: Tier, start: TimeNs) -> Option<Page> {
         self.of(series, tier)?.get(&start).cloned()
     }
 
-    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<Bucket> {
+    fn range(&self, series: SeriesId, tier: Tier, starts: Range<TimeNs>) -> Vec<(TimeNs, Page)> {
         match self.of(series, tier) {
-            Some(buckets) if !starts.is_empty() => buckets.range(starts).map(|(_, bucket)| bucket.clone()).collect(),
+            Some(pages) if !starts.is_empty() => pages.range(starts).map(|(at, page)| (*at, page.clone())).collect(),
             _ => Vec::new(),
         }
     }
 
-    fn put(&mut self, series: SeriesId, tier: Tier, bucket: Bucket) {
+    fn put(&mut self, series: SeriesId, tier: Tier, start: TimeNs, page: Page) {
         let index = series.0 as usize;
         if self.series.len() <= index {
             self.series.resize_with(index + 1, Default::default);
         }
-        self.series[index][tier.index()].insert(bucket.start, bucket);
+        self.series[index][tier.index()].insert(start, page);
     }
 
     fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs) {
         if let Some(tiers) = self.series.get_mut(series.0 as usize) {
-            let buckets = &mut tiers[tier.index()];
-            *buckets = buckets.split_off(&start);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_reads_back_as_it_was_written() {
-        let mut bucket = Bucket::new(TimeNs(10 * TimeNs::SECOND));
-        bucket.tally = Tally { failed: 1, missed: 3, ..Tally::default() };
-        [800, 1_200, 1_200, 95_000].into_iter().for_each(|us| bucket.tally.latencies.record(us, 1));
-        let bytes = bucket.to_bytes();
-        assert_eq!(Bucket::from_bytes(&bytes), Some(bucket));
-        for length in 0..bytes.len() {
-            assert_eq!(Bucket::from_bytes(&bytes[..length]), None, "cut to {length} bytes");
+            let pages = &mut tiers[tier.index()];
+            *pages = pages.split_off(&start);
         }
     }
 }

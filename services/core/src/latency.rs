@@ -1,12 +1,14 @@
 //! Latency distributions: HdrHistogram's classes with two significant digits, kept sparse.
 //!
 //! A dense HdrHistogram of this range takes 20 KB; a target's latencies fall into some hundred classes at most. So a
-//! distribution is kept as a sorted list of class and count, and stored in HdrHistogram's own V2 encoding, which any
-//! HdrHistogram library reads. The class arithmetic is tested against the hdrhistogram crate.
+//! distribution is kept as a sorted list of class and count, and stored as the counts of HdrHistogram's own V2 encoding:
+//! with the header, which is the same for all of them, any HdrHistogram library reads it. The class arithmetic and the
+//! counts are tested against the hdrhistogram crate.
+
+use crate::varint;
 
 /// Slower observations count as this slow.
 pub const LATENCY_US_MAX: u64 = 60_000_000;
-const SIGNIFICANT_DIGITS: u8 = 2;
 /// log2 of HdrHistogram's sub-bucket count for two significant digits: 256 ≥ 2 × 10².
 const SUB_BUCKET_BITS: u32 = 8;
 const HALF_COUNT: u64 = 1 << (SUB_BUCKET_BITS - 1);
@@ -41,11 +43,6 @@ pub struct Latencies {
     classes: Vec<(Class, u32)>,
 }
 
-/// The bytes are no V2 histogram of this range and precision.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a V2 histogram as Spark writes it")]
-pub struct LatenciesError;
-
 impl Latencies {
     /// Adds `count` observations of `latency_us`.
     pub fn record(&mut self, latency_us: u64, count: u32) {
@@ -63,22 +60,24 @@ impl Latencies {
 
     /// Takes every observation of `other` away again; it must have been added before.
     pub fn subtract(&mut self, other: &Self) {
-        for (class, count) in &other.classes {
-            match self.classes.binary_search_by_key(class, |entry| entry.0) {
-                Ok(at) if self.classes[at].1 > *count => self.classes[at].1 -= count,
-                Ok(at) => {
-                    debug_assert_eq!(self.classes[at].1, *count, "more taken away than was added");
-                    self.classes.remove(at);
-                }
-                Err(_) => debug_assert!(false, "taken away what was not added"),
-            }
-        }
+        other.classes.iter().for_each(|(class, count)| self.subtract_class(*class, *count));
     }
 
     fn add_class(&mut self, class: Class, count: u32) {
         match self.classes.binary_search_by_key(&class, |entry| entry.0) {
             Ok(at) => self.classes[at].1 = self.classes[at].1.saturating_add(count),
             Err(at) => self.classes.insert(at, (class, count)),
+        }
+    }
+
+    fn subtract_class(&mut self, class: Class, count: u32) {
+        match self.classes.binary_search_by_key(&class, |entry| entry.0) {
+            Ok(at) if self.classes[at].1 > count => self.classes[at].1 -= count,
+            Ok(at) => {
+                debug_assert_eq!(self.classes[at].1, count, "more taken away than was added");
+                self.classes.remove(at);
+            }
+            Err(_) => debug_assert!(false, "taken away what was not added"),
         }
     }
 
@@ -109,94 +108,91 @@ impl Latencies {
         self.classes.iter().map(|(class, count)| (class.lowest_us(), class.highest_us(), *count))
     }
 
-    /// HdrHistogram's V2 encoding, written straight from the classes: every bucket that is stored or hashed comes
-    /// through here, and a dense histogram for each would cost far more than all the rest of it.
-    pub fn to_v2(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(V2_HEADER_BYTES + 4 * self.classes.len() + 1);
-        bytes.extend(v2_header(0));
+    /// Appends the counts as HdrHistogram's V2 encoding has them behind its header, which is always the same here:
+    /// each class its count, a run of empty classes as a negative number, both zig-zag and LEB128.
+    pub(crate) fn write_counts(&self, bytes: &mut Vec<u8>) {
         let mut next = 0;
         for (class, count) in &self.classes {
             match i64::from(class.0 - next) {
                 0 => {}
                 1 => bytes.push(0),
-                empty => write_zig_zag(&mut bytes, -empty),
+                empty => write_zig_zag(bytes, -empty),
             }
-            write_zig_zag(&mut bytes, i64::from(*count));
+            write_zig_zag(bytes, i64::from(*count));
             next = class.0 + 1;
         }
+    }
+
+    /// Reads what [`Latencies::write_counts`] wrote; `None` for anything else.
+    pub(crate) fn read_counts(bytes: &[u8]) -> Option<Self> {
+        let mut counts = Counts::of(bytes);
+        let classes = counts.by_ref().collect();
+        (!counts.failed).then_some(Self { classes })
+    }
+
+    /// Adds what [`Latencies::write_counts`] wrote.
+    pub(crate) fn add_counts(&mut self, bytes: &[u8]) {
         if self.classes.is_empty() {
-            bytes.push(0);
+            self.classes.extend(Counts::of(bytes));
+            return;
         }
-        let counts_bytes = bytes.len() - V2_HEADER_BYTES;
-        bytes[..V2_HEADER_BYTES].copy_from_slice(&v2_header(counts_bytes));
-        bytes
+        Counts::of(bytes).for_each(|(class, count)| self.add_class(class, count));
     }
 
-    /// Reads HdrHistogram's V2 encoding.
-    pub fn from_v2(bytes: &[u8]) -> Result<Self, LatenciesError> {
-        Self::read_v2(bytes).ok_or(LatenciesError)
+    /// Takes what [`Latencies::write_counts`] wrote away again; it must have been added before.
+    pub(crate) fn subtract_counts(&mut self, bytes: &[u8]) {
+        Counts::of(bytes).for_each(|(class, count)| self.subtract_class(class, count));
+    }
+}
+
+/// The classes and counts in what [`Latencies::write_counts`] wrote.
+struct Counts<'a> {
+    bytes: &'a [u8],
+    next: i64,
+    /// The bytes went wrong here.
+    failed: bool,
+}
+
+impl<'a> Counts<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, next: 0, failed: false }
     }
 
-    fn read_v2(bytes: &[u8]) -> Option<Self> {
-        let (header, mut counts) = bytes.split_first_chunk()?;
-        if *header != v2_header(counts.len()) {
-            return None;
-        }
-        let (mut classes, mut next) = (Vec::new(), 0_i64);
-        while !counts.is_empty() {
-            match read_zig_zag(&mut counts)? {
-                empty @ ..0 => next = next.checked_sub(empty)?,
-                0 => next += 1,
+    fn read(&mut self) -> Option<(Class, u32)> {
+        loop {
+            match read_zig_zag(&mut self.bytes)? {
+                empty @ ..0 => self.next = self.next.checked_sub(empty)?,
+                0 => self.next += 1,
                 count => {
-                    classes.push((Class(u16::try_from(next).ok()?), u32::try_from(count).ok()?));
-                    next += 1;
+                    let class = Class(u16::try_from(self.next).ok()?);
+                    self.next += 1;
+                    return (class <= Class::of(LATENCY_US_MAX)).then_some((class, u32::try_from(count).ok()?));
                 }
             }
-            if next > i64::from(Class::of(LATENCY_US_MAX).0) + 1 {
-                return None;
-            }
         }
-        Some(Self { classes })
     }
 }
 
-const V2_HEADER_BYTES: usize = 40;
+impl Iterator for Counts<'_> {
+    type Item = (Class, u32);
 
-/// What a V2 histogram of this range and precision starts with, before so many bytes of counts.
-fn v2_header(counts_bytes: usize) -> [u8; V2_HEADER_BYTES] {
-    let mut header = [0; V2_HEADER_BYTES];
-    header[..4].copy_from_slice(&0x1c84_9313_u32.to_be_bytes()); // the cookie
-    header[4..8].copy_from_slice(&(counts_bytes as u32).to_be_bytes());
-    // The normalizing index offset is 0.
-    header[12..16].copy_from_slice(&u32::from(SIGNIFICANT_DIGITS).to_be_bytes());
-    header[16..24].copy_from_slice(&1_u64.to_be_bytes()); // the lowest discernible value
-    header[24..32].copy_from_slice(&LATENCY_US_MAX.to_be_bytes());
-    header[32..].copy_from_slice(&1_f64.to_be_bytes()); // the conversion ratio
-    header
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.is_empty() || self.failed {
+            return None;
+        }
+        let entry = self.read();
+        self.failed = entry.is_none();
+        entry
+    }
 }
 
-/// Appends a count, or as a negative number how many classes have none: zig-zag, then LEB128.
+/// A count, or as a negative number how many classes have none.
 fn write_zig_zag(bytes: &mut Vec<u8>, number: i64) {
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
-    while rest >= 0x80 {
-        bytes.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
+    varint::write(bytes, ((number << 1) ^ (number >> 63)) as u64);
 }
 
-/// Takes what [`write_zig_zag`] wrote off the front; `None` when it is cut short or beyond any count.
 fn read_zig_zag(bytes: &mut &[u8]) -> Option<i64> {
-    let mut number = 0_u64;
-    for shift in (0..56).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some((number >> 1) as i64 ^ -((number & 1) as i64));
-        }
-    }
-    None
+    varint::read(bytes).map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
 #[cfg(test)]
@@ -207,18 +203,39 @@ mod tests {
 
     use super::*;
 
+    const SIGNIFICANT_DIGITS: u8 = 2;
+
+    /// What a V2 histogram of this range and precision starts with, before so many bytes of counts.
+    fn v2_header(counts_bytes: usize) -> [u8; 40] {
+        let mut header = [0; 40];
+        header[..4].copy_from_slice(&0x1c84_9313_u32.to_be_bytes()); // the cookie
+        header[4..8].copy_from_slice(&(counts_bytes as u32).to_be_bytes());
+        // The normalizing index offset is 0.
+        header[12..16].copy_from_slice(&u32::from(SIGNIFICANT_DIGITS).to_be_bytes());
+        header[16..24].copy_from_slice(&1_u64.to_be_bytes()); // the lowest discernible value
+        header[24..32].copy_from_slice(&LATENCY_US_MAX.to_be_bytes());
+        header[32..].copy_from_slice(&1_f64.to_be_bytes()); // the conversion ratio
+        header
+    }
+
+    fn to_v2(latencies: &Latencies) -> Vec<u8> {
+        let mut counts = Vec::new();
+        latencies.write_counts(&mut counts);
+        [&v2_header(counts.len()), counts.as_slice()].concat()
+    }
+
     fn dense() -> Histogram<u64> {
         Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS).unwrap()
     }
 
     #[test]
-    fn no_observations_and_those_of_no_time_are_encoded_as_by_the_hdrhistogram_crate() {
-        for zeros in [0, 1, 200] {
+    fn observations_of_no_time_are_encoded_as_by_the_hdrhistogram_crate() {
+        for zeros in [1, 200] {
             let (mut ours, mut reference, mut encoded) = (Latencies::default(), dense(), Vec::new());
             (0..zeros).for_each(|_| ours.record(0, 1));
             reference.record_n(0, zeros).unwrap();
             V2Serializer::new().serialize(&reference, &mut encoded).unwrap();
-            assert_eq!(ours.to_v2(), encoded);
+            assert_eq!(to_v2(&ours), encoded);
         }
     }
 
@@ -248,8 +265,8 @@ mod tests {
             prop_assert_eq!(ours.quantile_us(ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)));
             let mut encoded = Vec::new();
             V2Serializer::new().serialize(&reference, &mut encoded).unwrap();
-            prop_assert_eq!(&ours.to_v2(), &encoded);
-            prop_assert_eq!(Latencies::from_v2(&encoded), Ok(ours));
+            prop_assert_eq!(&to_v2(&ours), &encoded);
+            prop_assert_eq!(Latencies::read_counts(&encoded[40..]), Some(ours));
         }
 
         #[test]
@@ -265,26 +282,28 @@ mod tests {
             let mut both = of(&first);
             both.add(&of(&second));
             prop_assert_eq!(both.count(), (first.len() + second.len()) as u64);
+            let mut counts = Vec::new();
+            of(&second).write_counts(&mut counts);
+            let mut from_counts = of(&first);
+            from_counts.add_counts(&counts);
+            prop_assert_eq!(&from_counts, &both);
             both.subtract(&of(&second));
-            prop_assert_eq!(both, of(&first));
+            prop_assert_eq!(&both, &of(&first));
+            from_counts.subtract_counts(&counts);
+            prop_assert_eq!(from_counts, both);
         }
 
         #[test]
         fn any_counts_are_an_error_or_what_the_hdrhistogram_crate_reads(
             counts in prop::collection::vec(any::<u8>(), 0..60),
         ) {
-            let bytes = [&v2_header(counts.len()), counts.as_slice()].concat();
-            if let Ok(ours) = Latencies::from_v2(&bytes) {
+            if let Some(ours) = Latencies::read_counts(&counts) {
+                let bytes = [&v2_header(counts.len()), counts.as_slice()].concat();
                 let reference: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
                 prop_assert_eq!(ours.count(), reference.len());
                 let classes = reference.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
                 prop_assert!(classes.eq(ours.classes().map(|(_, highest, count)| (highest, u64::from(count)))));
             }
-        }
-
-        #[test]
-        fn any_bytes_are_an_error_or_a_histogram(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _either = Latencies::from_v2(&bytes);
         }
     }
 }

@@ -11,9 +11,11 @@ pub mod gate;
 pub mod health;
 pub mod latency;
 pub mod merkle;
+pub mod page;
 pub mod schedule;
 pub mod series;
 pub mod units;
+mod varint;
 pub mod view;
 pub mod window;
 

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::{Applied, State, StateHead};
 use spark_core::merkle::Hash;
-use spark_core::series::{Series, SeriesHead};
+use spark_core::series::Series;
 use spark_core::window::Window;
 use spark_schemas::{Class, GAP_SUBJECT, TimeNs};
 use support::history::{AGENTS, TARGETS, Told, steps, tell};
@@ -26,21 +26,14 @@ fn replay(log: &[Recorded]) -> (State, MemoryBuckets) {
 }
 
 fn digest_of(log: &[Recorded]) -> Hash {
-    let (mut state, buckets) = replay(log);
-    state.digest(&buckets)
+    replay(log).0.digest()
 }
 
-/// Writes everything as the store does, and reads it back: nothing but JSON and buckets survives.
-fn save_and_load(state: &mut State, buckets: &mut MemoryBuckets) -> State {
-    state.flush(buckets);
-    state.mark_saved();
+/// Writes everything as the store does, and reads it back: nothing but JSON, records and pages survives.
+fn save_and_load(state: &State, buckets: &MemoryBuckets) -> State {
     let head = serde_json::to_vec(state.head()).unwrap();
-    let heads: Vec<Vec<u8>> = state.series().iter().map(|series| serde_json::to_vec(&series.head).unwrap()).collect();
     let head: StateHead = serde_json::from_slice(&head).unwrap();
-    let series = state.series().iter().zip(heads).map(|(series, bytes)| {
-        let head: SeriesHead = serde_json::from_slice(&bytes).unwrap();
-        Series::load(series.id, head, buckets)
-    });
+    let series = state.series().iter().map(|series| Series::load(series.id, &series.record(), buckets).unwrap());
     State::load(head, series.collect())
 }
 
@@ -80,7 +73,7 @@ proptest! {
             }
             // A digest that was asked for must not change what it is at a later position.
             if position == log.len() || looks.iter().any(|look| look.index(log.len() + 1) == position) {
-                prop_assert_eq!(live.digest(&buckets), digest_of(&log[..position]), "at position {}", position);
+                prop_assert_eq!(live.digest(), digest_of(&log[..position]), "at position {}", position);
             }
             if let Some(recorded) = log.get(position) {
                 live.apply(&recorded.leaf(), &mut buckets);
@@ -97,9 +90,9 @@ proptest! {
         let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
         for position in 0..=log.len() {
             for (_, goes_live) in stops.iter().filter(|(stop, _)| *stop == position) {
-                let before = state.digest(&buckets);
-                state = save_and_load(&mut state, &mut buckets);
-                prop_assert_eq!(state.digest(&buckets), before, "loaded at position {}", position);
+                let before = state.digest();
+                state = save_and_load(&state, &buckets);
+                prop_assert_eq!(state.digest(), before, "loaded at position {}", position);
                 if *goes_live {
                     state.go_live(&buckets);
                 }
@@ -109,17 +102,17 @@ proptest! {
             }
         }
         let (mut replayed, replayed_buckets) = replay(&log);
-        prop_assert_eq!(state.digest(&buckets), replayed.digest(&replayed_buckets));
+        prop_assert_eq!(state.digest(), replayed.digest());
         prop_assert_eq!(figures(&state, &buckets), figures(&replayed, &replayed_buckets));
     }
 
     #[test]
     fn leaves_that_were_folded_before_change_nothing(log in logs(), from in any::<Index>()) {
         let (mut state, mut buckets) = replay(&log);
-        let digest = state.digest(&buckets);
+        let digest = state.digest();
         let again = fold(&mut state, &log[from.index(log.len() + 1)..], &mut buckets);
         prop_assert!(again.iter().all(|applied| *applied == Applied::Old));
-        prop_assert_eq!(state.digest(&buckets), digest);
+        prop_assert_eq!(state.digest(), digest);
     }
 
     #[test]
@@ -179,8 +172,8 @@ fn a_late_observation_deep_in_the_past_changes_the_digest() {
     let early = (0..60)
         .map(|n| Recorded::of_frame(n + 1, now, Class::Obs, &frame_at(n, TimeNs(START.0 + n * 60 * SECOND), 1_000)));
     fold(&mut state, &early.collect::<Vec<_>>(), &mut buckets);
-    let before = state.digest(&buckets);
+    let before = state.digest();
     let late = Recorded::of_frame(61, now, Class::Obs, &frame_at(60, START, 1_000));
     state.apply(&late.leaf(), &mut buckets);
-    assert_ne!(state.digest(&buckets), before);
+    assert_ne!(state.digest(), before);
 }

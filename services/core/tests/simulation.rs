@@ -9,10 +9,10 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::catch_unwind;
 
-use spark_core::bucket::MemoryBuckets;
+use spark_core::bucket::{MemoryBuckets, SeriesId};
 use spark_core::fold::{State, StateHead};
 use spark_core::schedule::Schedule;
-use spark_core::series::{Series, SeriesHead};
+use spark_core::series::Series;
 use spark_schemas::event::Outcome;
 use spark_schemas::{Boot, Class, Frame, TimeNs};
 use support::history::{AGENTS, TARGETS};
@@ -119,11 +119,11 @@ impl FakeLog {
     }
 }
 
-/// What the aggregator has on disk: the state's bytes and its buckets, as of the last checkpoint.
+/// What the aggregator has on disk: the state's bytes, its series' records and its pages, as of the last checkpoint.
 #[derive(Clone, Default)]
 struct Disk {
     head: Vec<u8>,
-    series: Vec<Vec<u8>>,
+    series: BTreeMap<SeriesId, Vec<u8>>,
     buckets: MemoryBuckets,
 }
 
@@ -144,13 +144,10 @@ impl Aggregator {
     }
 
     fn checkpoint(&mut self) {
-        self.state.flush(&mut self.buckets);
-        self.state.mark_saved();
-        self.disk = Some(Disk {
-            head: serde_json::to_vec(self.state.head()).unwrap(),
-            series: self.state.series().iter().map(|series| serde_json::to_vec(&series.head).unwrap()).collect(),
-            buckets: self.buckets.clone(),
-        });
+        let mut series = self.disk.take().map(|disk| disk.series).unwrap_or_default();
+        series.extend(self.state.take_unsaved());
+        let head = serde_json::to_vec(self.state.head()).unwrap();
+        self.disk = Some(Disk { head, series, buckets: self.buckets.clone() });
     }
 
     fn crash(&mut self) {
@@ -159,10 +156,7 @@ impl Aggregator {
             return;
         };
         let head: StateHead = serde_json::from_slice(&disk.head).unwrap();
-        let series = disk.series.iter().zip(0..).map(|(bytes, id)| {
-            let head: SeriesHead = serde_json::from_slice(bytes).unwrap();
-            Series::load(spark_core::bucket::SeriesId(id), head, &disk.buckets)
-        });
+        let series = disk.series.iter().map(|(id, record)| Series::load(*id, record, &disk.buckets).unwrap());
         self.state = State::load(head, series.collect());
         self.buckets = disk.buckets;
     }
@@ -287,7 +281,7 @@ impl World {
     fn assert_as_replayed(&mut self) {
         let (mut replayed, mut buckets) = (State::default(), MemoryBuckets::default());
         fold(&mut replayed, &self.log.leaves, &mut buckets);
-        assert_eq!(replayed.digest(&buckets), self.aggregator.state.digest(&self.aggregator.buckets));
+        assert_eq!(replayed.digest(), self.aggregator.state.digest());
     }
 }
 

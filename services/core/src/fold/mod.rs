@@ -153,14 +153,19 @@ impl State {
         self.series.iter_mut().for_each(|series| series.materialize(fold_time, store));
     }
 
-    /// Puts the open buckets of every series that changed into the store.
-    pub fn flush(&self, store: &mut dyn BucketStore) {
-        self.series.iter().filter(|series| series.is_unsaved()).for_each(|series| series.flush(store));
+    /// The record of every series that changed since the store last took it.
+    pub fn take_unsaved(&mut self) -> Vec<(SeriesId, Vec<u8>)> {
+        let unsaved = self.series.iter_mut().filter(|series| series.is_unsaved());
+        let taken = unsaved.map(|series| {
+            series.mark_saved(true);
+            (series.id, series.record())
+        });
+        taken.collect()
     }
 
-    /// The store has taken every series as it is.
-    pub fn mark_saved(&mut self) {
-        self.series.iter_mut().for_each(Series::mark_saved);
+    /// The store could not keep the records that it took of these series.
+    pub fn mark_unsaved(&mut self, series: impl Iterator<Item = SeriesId>) {
+        series.for_each(|id| self.series[id.0 as usize].mark_saved(false));
     }
 
     /// Folds one leaf.
@@ -239,7 +244,7 @@ impl State {
 
     /// SHA-256 over everything the state holds at its position; computed again only for what changed.
     #[expect(clippy::expect_used, reason = "string keys only, in memory")]
-    pub fn digest(&mut self, store: &dyn BucketStore) -> Hash {
+    pub fn digest(&mut self) -> Hash {
         let mut hasher = Sha256::new();
         hasher.update(serde_json::to_vec(&self.head).expect("string keys only, in memory"));
         let mut by_name: Vec<usize> = (0..self.series.len()).collect();
@@ -248,7 +253,7 @@ impl State {
             key(a).cmp(&key(b))
         });
         for n in by_name {
-            hasher.update(self.series[n].digest(store));
+            hasher.update(self.series[n].digest());
         }
         hasher.finalize().into()
     }

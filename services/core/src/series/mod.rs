@@ -1,27 +1,29 @@
 //! A series: what one agent saw of one target.
 //!
-//! Its open buckets and rolling sums live here, its closed buckets in the store. Rolling sums are an optimisation that
-//! can be dropped and made again at any time: a sum is always the sum of its window's buckets.
+//! Its newest buckets and rolling sums live here, its complete pages in the store. Rolling sums are an optimisation
+//! that can be dropped and made again at any time: a sum is always the sum of its window's buckets.
 
-mod digest;
 mod expectation;
+mod pages;
 mod sums;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{Missed, Observed, Outcome};
 use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::{Bucket, BucketStore, SeriesId, Tally};
 use crate::merkle::Hash;
 use crate::schedule::Schedule;
+use crate::varint;
 use crate::window::{Tier, Window};
 
 pub use expectation::{Expectation, Span};
 
-use digest::GroupDigests;
+use pages::{Of, Pages, Part};
 use sums::Sums;
 
 /// Recent failures that a series remembers for people.
@@ -34,15 +36,15 @@ pub struct Series {
     pub id: SeriesId,
     /// Its lasting facts.
     pub head: SeriesHead,
-    open: [Option<Bucket>; Tier::ALL.len()],
+    pages: [Pages; Tier::ALL.len()],
     sums: Option<Box<Sums>>,
-    /// Something changed since the store last took it.
+    /// Something changed since the store last took its record.
     unsaved: bool,
     /// The digest, until something changes.
     digest: Option<Hash>,
 }
 
-/// A series without its buckets; what the store keeps as its record.
+/// A series without its buckets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeriesHead {
     /// The target.
@@ -61,10 +63,8 @@ pub struct SeriesHead {
     pub latest: Option<Observed>,
     /// The latest failures, newest last.
     pub failures: VecDeque<Observed>,
-    open_starts: [Option<TimeNs>; Tier::ALL.len()],
     /// Buckets that start earlier are gone, for each tier.
     kept_from: [TimeNs; Tier::ALL.len()],
-    digests: [GroupDigests; Tier::ALL.len()],
 }
 
 /// The buckets that would tell are no longer kept; replay the log up to that instant instead.
@@ -105,27 +105,47 @@ impl Series {
             missed: 0,
             latest: None,
             failures: VecDeque::new(),
-            open_starts: Default::default(),
             kept_from: Default::default(),
-            digests: Default::default(),
         };
-        Self { id, head, open: Default::default(), sums: None, unsaved: true, digest: None }
+        Self { id, head, pages: Default::default(), sums: None, unsaved: true, digest: None }
     }
 
-    /// A series as the store kept it.
-    pub fn load(id: SeriesId, head: SeriesHead, store: &dyn BucketStore) -> Self {
-        let open = Tier::ALL.map(|tier| head.open_starts[tier.index()].and_then(|start| store.get(id, tier, start)));
-        Self { id, head, open, sums: None, unsaved: false, digest: None }
+    /// A series as the store kept it: its [`Series::record`] and its pages. `None` when the record is none.
+    pub fn load(id: SeriesId, record: &[u8], store: &dyn BucketStore) -> Option<Self> {
+        let mut rest = record;
+        let head_bytes = usize::try_from(varint::read(&mut rest)?).ok()?;
+        let (head, mut rest) = rest.split_at_checked(head_bytes)?;
+        let head: SeriesHead = serde_json::from_slice(head).ok()?;
+        let mut pages = Tier::ALL.map(|tier| Pages::load(Of { series: id, tier }, head.kept_from[tier.index()], store));
+        for tier in Tier::ALL {
+            pages[tier.index()].read_newest(Of { series: id, tier }, &mut rest)?;
+        }
+        rest.is_empty().then(|| Self { id, head, pages, sums: None, unsaved: false, digest: None })
+    }
+
+    /// What the store keeps beside the series' pages: its head, and each tier's newest page and open bucket.
+    pub fn record(&self) -> Vec<u8> {
+        let (head, mut bytes) = (self.head.to_json(), Vec::new());
+        varint::write(&mut bytes, head.len() as u64);
+        bytes.extend(head);
+        for tier in Tier::ALL {
+            self.pages[tier.index()].write_newest(self.of(tier), &mut bytes);
+        }
+        bytes
     }
 
     /// Whether something changed since [`Series::mark_saved`].
-    pub fn is_unsaved(&self) -> bool {
+    pub(crate) fn is_unsaved(&self) -> bool {
         self.unsaved
     }
 
-    /// The store has taken the series as it is.
-    pub(crate) fn mark_saved(&mut self) {
-        self.unsaved = false;
+    /// The store has taken the series' record as it is, or has lost it.
+    pub(crate) fn mark_saved(&mut self, is_saved: bool) {
+        self.unsaved = !is_saved;
+    }
+
+    fn of(&self, tier: Tier) -> Of {
+        Of { series: self.id, tier }
     }
 
     /// Something is about to change.
@@ -144,15 +164,6 @@ impl Series {
     pub(crate) fn expect_no_more(&mut self, at: TimeNs) {
         self.touch();
         self.head.expectation.end(at);
-    }
-
-    /// Puts the open buckets into the store too, so that the head and the store together are the whole series.
-    pub(crate) fn flush(&self, store: &mut dyn BucketStore) {
-        for tier in Tier::ALL {
-            if let Some(bucket) = &self.open[tier.index()] {
-                store.put(self.id, tier, bucket.clone());
-            }
-        }
     }
 
     /// Counts an observation.
@@ -200,28 +211,13 @@ impl Series {
         }
     }
 
-    /// Adds to the bucket at `start`, to the sums of the windows that hold it, and marks what must be digested again.
+    /// Adds to the bucket at `start` and to the sums of the windows that hold it.
     fn add(&mut self, tier: Tier, start: TimeNs, delta: &Delta, store: &mut dyn BucketStore) {
         if start < self.head.kept_from[tier.index()] {
             return;
         }
-        self.head.digests[tier.index()].touch(tier, start);
-        match &mut self.open[tier.index()] {
-            Some(open) if open.start == start => delta.add_to(&mut open.tally),
-            Some(open) if start < open.start => {
-                let mut late = store.get(self.id, tier, start).unwrap_or_else(|| Bucket::new(start));
-                delta.add_to(&mut late.tally);
-                store.put(self.id, tier, late);
-            }
-            open => {
-                let mut fresh = Bucket::new(start);
-                delta.add_to(&mut fresh.tally);
-                if let Some(closed) = open.replace(fresh) {
-                    store.put(self.id, tier, closed);
-                }
-                self.head.open_starts[tier.index()] = Some(start);
-            }
-        }
+        let of = self.of(tier);
+        self.pages[tier.index()].change(of, start, store, |tally| delta.add_to(tally));
         if let Some(sums) = &mut self.sums {
             sums.add(tier, start, |tally| delta.add_to(tally));
         }
@@ -230,21 +226,19 @@ impl Series {
     /// Moves the rolling sums and the reach of each tier up to `fold_time`.
     fn advance(&mut self, fold_time: TimeNs, store: &mut dyn BucketStore) {
         if let Some(mut sums) = self.sums.take() {
-            sums.advance(fold_time, |tier, starts| self.buckets(tier, starts, store));
+            sums.advance(fold_time, |tier, starts, tally| {
+                self.visit(tier, starts, store, |_start, part| part.subtract_from(tally));
+            });
             self.sums = Some(sums);
         }
         for tier in Tier::ALL {
-            let group_ns = digest::group_ns(tier);
-            let reach = fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(group_ns);
-            let kept_from = TimeNs(reach - reach % group_ns);
+            // Pages leave as a whole.
+            let reach = TimeNs(fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(tier.page_ns()));
+            let kept_from = tier.page_start(reach);
             if kept_from > self.head.kept_from[tier.index()] {
                 self.head.kept_from[tier.index()] = kept_from;
-                self.head.digests[tier.index()].drop_before(kept_from);
-                store.evict_before(self.id, tier, kept_from);
-                if self.open[tier.index()].as_ref().is_some_and(|open| open.start < kept_from) {
-                    self.open[tier.index()] = None;
-                    self.head.open_starts[tier.index()] = None;
-                }
+                let of = self.of(tier);
+                self.pages[tier.index()].evict_before(of, kept_from, store);
             }
         }
     }
@@ -252,19 +246,29 @@ impl Series {
     /// Makes the rolling sums, if they are not there; from then on they are kept up.
     pub fn materialize(&mut self, fold_time: TimeNs, store: &dyn BucketStore) {
         if self.sums.is_none() {
-            let sums = Sums::new(fold_time, |tier, starts| self.buckets(tier, starts, store));
+            let mut sums = Sums::none(fold_time);
+            for tier in Tier::ALL {
+                let Some(from) = sums.first_of(tier) else { continue };
+                self.visit(tier, from..TimeNs(u64::MAX), store, |start, part| {
+                    sums.add(tier, start, |tally| part.add_to(tally));
+                });
+            }
             self.sums = Some(Box::new(sums));
         }
     }
 
+    fn visit(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, look: impl FnMut(TimeNs, Part<'_>)) {
+        self.pages[tier.index()].visit(self.of(tier), starts, store, look);
+    }
+
     /// The buckets of `tier` that start in `starts`, the open one included.
     pub fn buckets(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore) -> Vec<Bucket> {
-        let open = self.open[tier.index()].as_ref().filter(|open| starts.contains(&open.start));
-        let Some(open) = open else { return store.range(self.id, tier, starts) };
-        // A copy that an earlier flush left in the store is out of date.
-        let mut buckets = store.range(self.id, tier, starts.start..open.start);
-        buckets.push(open.clone());
-        buckets.extend(store.range(self.id, tier, TimeNs(open.start.0 + 1)..starts.end));
+        let mut buckets = Vec::new();
+        self.visit(tier, starts, store, |start, part| {
+            let mut bucket = Bucket::new(start);
+            part.add_to(&mut bucket.tally);
+            buckets.push(bucket);
+        });
         buckets
     }
 
@@ -284,20 +288,19 @@ impl Series {
             if first < kept_from {
                 return Err(NotKept { kept_from });
             }
-            self.buckets(tier, first..past, store).iter().for_each(|bucket| sum.add(&bucket.tally));
+            self.visit(tier, first..past, store, |_start, part| part.add_to(sum));
             return Ok(());
         };
         let (tally, sum_first) = sums.of(window);
-        let newest = self.head.open_starts[tier.index()];
+        let newest = self.pages[tier.index()].open_start();
         if newest.is_none_or(|newest| newest < first) {
             return Ok(());
         }
         sum.add(tally);
-        let mut gone = self.buckets(tier, sum_first..first, store);
+        self.visit(tier, sum_first..first, store, |_start, part| part.subtract_from(sum));
         if newest.is_some_and(|newest| newest >= past) {
-            gone.extend(self.buckets(tier, past.max(first)..TimeNs(u64::MAX), store));
+            self.visit(tier, past.max(first)..TimeNs(u64::MAX), store, |_start, part| part.subtract_from(sum));
         }
-        gone.iter().for_each(|bucket| sum.subtract(&bucket.tally));
         Ok(())
     }
 
@@ -311,16 +314,24 @@ impl Series {
         Some(at.since_us(since.plus_us(interval_us.saturating_mul(2))))
     }
 
-    /// The digest over everything the series holds; computed again only where something changed.
-    pub fn digest(&mut self, store: &dyn BucketStore) -> Hash {
+    /// The digest over everything the series holds; computed again only when something changed.
+    pub fn digest(&mut self) -> Hash {
         if let Some(digest) = self.digest {
             return digest;
         }
-        let mut digests = std::mem::take(&mut self.head.digests);
+        let mut hasher = Sha256::new();
+        hasher.update(self.head.to_json());
         for tier in Tier::ALL {
-            digests[tier.index()].refresh(tier, |starts| self.buckets(tier, starts, store));
+            let of = self.of(tier);
+            self.pages[tier.index()].digest_into(of, &mut hasher);
         }
-        self.head.digests = digests;
-        *self.digest.insert(digest::of_series(&self.head))
+        *self.digest.insert(hasher.finalize().into())
+    }
+}
+
+impl SeriesHead {
+    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("string keys only, in memory")
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use spark_schemas::TimeNs;
 
-use crate::bucket::{Bucket, Tally};
+use crate::bucket::Tally;
 use crate::window::{Tier, Window};
 
 /// The tally of every window at one instant. Buckets that start after that instant are in the sums as well.
@@ -15,14 +15,15 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn new(at: TimeNs, buckets: impl Fn(Tier, Range<TimeNs>) -> Vec<Bucket>) -> Self {
-        let windows = Window::ALL.map(|window| {
-            let first = window.first_bucket(at);
-            let mut tally = Tally::default();
-            buckets(window.tier(), first..TimeNs(u64::MAX)).iter().for_each(|bucket| tally.add(&bucket.tally));
-            (tally, first)
-        });
-        Self { at, windows }
+    /// Sums at `at` that have no bucket yet.
+    pub(super) fn none(at: TimeNs) -> Self {
+        Self { at, windows: Window::ALL.map(|window| (Tally::default(), window.first_bucket(at))) }
+    }
+
+    /// The start of the first bucket of `tier` that is in any window; `None` when no window is made of that tier.
+    pub(super) fn first_of(&self, tier: Tier) -> Option<TimeNs> {
+        let of_tier = Window::ALL.into_iter().filter(|window| window.tier() == tier);
+        of_tier.map(|window| self.windows[window.index()].1).min()
     }
 
     /// The window's tally, and the start of the first bucket in it.
@@ -42,7 +43,7 @@ impl Sums {
     }
 
     /// Moves on to `at`: takes away the buckets that have left each window.
-    pub(super) fn advance(&mut self, at: TimeNs, buckets: impl Fn(Tier, Range<TimeNs>) -> Vec<Bucket>) {
+    pub(super) fn advance(&mut self, at: TimeNs, mut subtract: impl FnMut(Tier, Range<TimeNs>, &mut Tally)) {
         if at <= self.at {
             return;
         }
@@ -50,7 +51,7 @@ impl Sums {
             let (tally, first) = &mut self.windows[window.index()];
             let new_first = window.first_bucket(at);
             if new_first > *first {
-                buckets(window.tier(), *first..new_first).iter().for_each(|bucket| tally.subtract(&bucket.tally));
+                subtract(window.tier(), *first..new_first, tally);
                 *first = new_first;
             }
         }
