@@ -29,6 +29,11 @@ impl Random {
         random
     }
 
+    /// What it begins with.
+    pub fn seed(&self) -> u64 {
+        self.0
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -24,7 +24,7 @@ impl SmallDisk {
 
     /// Takes what is free, also what was freed since the last call.
     pub(super) fn fill(&mut self) {
-        const CHUNK: [u8; 65_536] = [0; 65_536];
+        static CHUNK: [u8; 65_536] = [0; 65_536];
         let path = self.ballast_path();
         let file = self.ballast.get_or_insert_with(|| {
             OpenOptions::new().create(true).append(true).open(&path).expect("a file on the small disk")

@@ -50,6 +50,8 @@ pub(super) struct Allowed {
     pub(super) gaps: u64,
     /// Frames that must be rejected, and are.
     pub(super) rejected: bool,
+    /// Processes that end by themselves and must be started again.
+    pub(super) ends: bool,
     /// How far the probe's clock is ahead of this machine's, in nanoseconds.
     pub(super) clock_ns: i64,
 }
@@ -159,6 +161,11 @@ pub(super) fn assert_every_slot_once(world: &World, account: &Value, stopped_ns:
     let sum = |key: &str| account[key].as_u64().expect("a sum");
     let told = sum("observations") + sum("missed") + sum("rejected_slots");
     assert!(slots == told || allowed.gaps > 0 && told < slots, "{slots} slots, {told} told");
+}
+
+/// Nothing ended but what was killed.
+pub(super) fn assert_nothing_ended(ended: &[String], allowed: Allowed) {
+    assert!(ended.is_empty() || allowed.ends, "{} processes ended by themselves: {}", ended.len(), ended[0]);
 }
 
 /// The sums of a row that passed.

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use judge::Sums;
-pub use rows::ROWS;
+pub use rows::{ROWS, SABOTAGE};
 
 use crate::random::Random;
 use crate::wait;
@@ -106,6 +106,7 @@ trait Fault<R> {
 fn drive<R: Rig>(order: &Order, rig: &mut R, fault: &mut dyn Fault<R>) {
     const TELL_EVERY: Duration = Duration::from_secs(10);
     const KEEP_EVERY: Duration = Duration::from_millis(200);
+    const LOOK_EVERY: u32 = 5;
     let mut random = Random::seeded(order.seed, order.name);
     let mut told = wait::now();
     for cycle in 1..=order.cycles {
@@ -113,9 +114,15 @@ fn drive<R: Rig>(order: &Order, rig: &mut R, fault: &mut dyn Fault<R>) {
         rig.look();
         fault.inject(rig, &mut random);
         let (hold, broken) = (fault.hold(&mut random), wait::now());
+        let mut times = 0;
         while let Some(left) = hold.checked_sub(broken.elapsed()) {
             thread::sleep(left.min(KEEP_EVERY));
             fault.keep(rig);
+            times += 1;
+            // What is shown while something is broken must be true as well.
+            if times % LOOK_EVERY == 0 {
+                rig.look();
+            }
         }
         fault.heal(rig);
         rig.revive();

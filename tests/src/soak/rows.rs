@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::disk::SmallDisk;
-use super::faults::{Clock, ConsumersDeleted, Cut, DamagedStore, Full, Kill, Part, SlowConsumer, Stop, StreamDeleted};
+use super::faults::{
+    Clock, ConsumersDeleted, Cut, DamagedStore, Full, Kill, LostOutbox, Part, SlowConsumer, Stop, StreamDeleted,
+};
 use super::judge::{Allowed, Sums};
 use super::network::{Network, Node};
 use super::services::{Load, ServicesRig};
@@ -18,6 +20,8 @@ const WEB_NATS: (Node, Node) = (Node::Web, Node::Nats);
 const PROBE_SITE: (Node, Node) = (Node::Probe, Node::Site);
 /// How much fits on the disk that gets full; a run needs a few of them.
 const DISK_MB: u32 = 96;
+/// What a probe logs.
+const OUTBOX_FULL: &str = "outbox can't keep observations";
 /// How far the probe's clock is ahead at the end of its row.
 const AHEAD: Duration = Duration::from_secs(4);
 
@@ -42,11 +46,9 @@ pub const ROWS: &[Row] = &[
     row("consumer-deleted", "every consumer of the stream deleted", 10, 2, consumers_deleted),
     row("slow-consumer", "readers that stand still until the server cuts them off", 10, 2, slow_consumer),
     row("disk-server", "no room on the NATS server's disk", 10, 1, disk_server),
-    row("disk-outbox", "no room on the probe's disk", 10, 1, |order| disk(order, "services/probe")),
-    row("disk-aggregator", "no room on the disk of archive and store", 10, 1, |order| {
-        disk(order, "services/aggregator")
-    }),
-    row("disk-web", "no room on the disk of the web service's store", 10, 1, |order| disk(order, "services/web")),
+    row("disk-outbox", "no room on the probe's disk", 10, 1, disk_outbox),
+    row("disk-aggregator", "no room on the disk of archive and store", 10, 1, disk_aggregator),
+    row("disk-web", "no room on the disk of the web service's store", 10, 1, disk_web),
     row("disk-up", "no room on the disk of `spark up`", 10, 1, disk_up),
     row("clock", "the probe's clock stepped forward and back by an hour", 10, 2, clock),
     row("store-web", "the web service's store deleted, cut short, bits flipped", 20, 3, |order| {
@@ -55,6 +57,10 @@ pub const ROWS: &[Row] = &[
     row("store-aggregator", "the same with the aggregator's", 20, 2, |order| store(order, Part::Aggregator)),
     row("store-up", "the same with `spark up`", 20, 2, store_up),
 ];
+
+/// No row of the matrix: a loss that the judge must notice.
+pub const SABOTAGE: Row =
+    row("sabotage", "frames that no log has are deleted", 1, 1, |order| services(order, &mut LostOutbox));
 
 fn services(order: &Order, fault: &mut dyn Fault<ServicesRig>) -> Sums {
     let mut rig = ServicesRig::start(World::new(), Load::MANY, |_plan| {});
@@ -121,29 +127,44 @@ fn slow_consumer(order: &Order) -> Sums {
     Sums { effect: format!("{} cut off by the server", fault.cut_off), ..sums }
 }
 
-fn disk(order: &Order, dir: &str) -> Sums {
-    on_a_disk(order, dir, &mut Full::default())
-}
-
-/// A NATS server that had no room for its streams serves them again after a restart.
 fn disk_server(order: &Order) -> Sums {
-    on_a_disk(order, "nats", &mut Full { restart: Some(Part::Nats) })
+    // The server gives JetStream up when there is no room, until it is started anew.
+    let fault = Full::under(Part::Nats, "no space left").and_restart();
+    on_a_disk(order, "nats", fault, Allowed::default())
 }
 
-fn on_a_disk(order: &Order, dir: &str, fault: &mut Full) -> Sums {
+fn disk_outbox(order: &Order) -> Sums {
+    let sums = on_a_disk(order, "services/probe", Full::under(Part::Probe, OUTBOX_FULL), Allowed::default());
+    assert!(sums.missed > 0, "what could not be kept is said to be missed");
+    sums
+}
+
+fn disk_aggregator(order: &Order) -> Sums {
+    // It ends; whoever looks after services starts it again, and it goes on where its archive ends.
+    let allowed = Allowed { ends: true, ..Allowed::default() };
+    on_a_disk(order, "services/aggregator", Full::under(Part::Aggregator, "No space left"), allowed)
+}
+
+fn disk_web(order: &Order) -> Sums {
+    on_a_disk(order, "services/web", Full::under(Part::Web, "no checkpoint of the store"), Allowed::default())
+}
+
+fn on_a_disk(order: &Order, dir: &str, mut fault: Full, allowed: Allowed) -> Sums {
     let world = World::new();
     let disks = vec![SmallDisk::mount(world.path(dir), DISK_MB)];
     let mut rig = ServicesRig::start_on(world, Load::MANY, None, disks, |_plan| {});
-    drive(order, &mut rig, fault);
-    rig.settle(Allowed::default())
+    drive(order, &mut rig, &mut fault);
+    rig.settle(allowed)
 }
 
 fn disk_up(order: &Order) -> Sums {
     let world = World::new();
     let disks = vec![SmallDisk::mount(world.path("data"), DISK_MB)];
     let mut rig = UpRig::start(world, Load::MANY, disks);
-    drive(order, &mut rig, &mut Full::default());
-    rig.settle(Allowed::default())
+    drive(order, &mut rig, &mut Full::under(Part::Probe, OUTBOX_FULL));
+    let sums = rig.settle(Allowed::default());
+    assert!(sums.missed > 0, "what could not be kept is said to be missed");
+    sums
 }
 
 fn clock(order: &Order) -> Sums {

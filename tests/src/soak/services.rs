@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Rig;
 use super::disk::SmallDisk;
-use super::judge::{Allowed, Seen, Sums, assert_every_slot_once, assert_told, position, sums};
+use super::judge::{Allowed, Seen, Sums, assert_every_slot_once, assert_nothing_ended, assert_told, position, sums};
 use super::network::Network;
 use super::replay::assert_digests_replay;
 use crate::http::Client;
@@ -53,7 +53,8 @@ pub(super) struct ServicesRig {
     pub(super) before: Vec<PathBuf>,
     hasty: Client,
     pub(super) seen: Seen,
-    pub(super) ended: u64,
+    /// The last words of what ended by itself.
+    ended: Vec<String>,
 }
 
 impl ServicesRig {
@@ -78,7 +79,7 @@ impl ServicesRig {
         change(&mut plan);
         let services = Services::start_as(&world, plan);
         let hasty = Client::with_patience(services.api.base(), Duration::from_secs(2));
-        let (seen, before, ended) = (Seen::default(), Vec::new(), 0);
+        let (seen, before, ended) = (Seen::default(), Vec::new(), Vec::new());
         let rig = Self { services, network, disks, world, load, before, hasty, seen, ended };
         rig.until_probing();
         rig
@@ -151,7 +152,8 @@ impl ServicesRig {
         // Over several incarnations, positions alone do not say which leaves were folded.
         let is_one = self.before.is_empty();
         let digests = if is_one { assert_digests_replay(newest, &self.seen.digests) } else { 0 };
-        Sums { ended: self.ended, digests, ..sums(&self.world, self.load.targets, &stream, looks) }
+        assert_nothing_ended(&self.ended, allowed);
+        Sums { ended: self.ended.len() as u64, digests, ..sums(&self.world, self.load.targets, &stream, looks) }
     }
 
     /// The recorder's copies of the log.
@@ -188,8 +190,9 @@ impl Rig for ServicesRig {
     fn revive(&mut self) {
         let Self { services, ended, .. } = self;
         let mut note = |what: &str, last_words: String| {
-            *ended += 1;
-            eprintln!("{what} had ended by itself: {}", last_words.lines().last().unwrap_or_default());
+            let text = format!("{what}: {}", last_words.lines().last().unwrap_or_default());
+            eprintln!("had ended by itself: {text}");
+            ended.push(text);
         };
         if services.probe.ended().is_some() {
             note("the probe", services.probe.stderr());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Rig;
 use super::disk::SmallDisk;
-use super::judge::{Allowed, Seen, Sums, assert_every_slot_once, assert_told, position, sums};
+use super::judge::{Allowed, Seen, Sums, assert_every_slot_once, assert_nothing_ended, assert_told, position, sums};
 use super::replay::assert_digests_replay;
 use super::services::Load;
 use crate::http::Client;
@@ -27,7 +27,8 @@ pub(super) struct UpRig {
     load: Load,
     api: Client,
     pub(super) seen: Seen,
-    ended: u64,
+    /// The last words of what ended by itself.
+    ended: Vec<String>,
 }
 
 impl UpRig {
@@ -36,7 +37,7 @@ impl UpRig {
         let setup = Setup::with_config(&world, &load.configuration(&world));
         let api = Client::with_patience(&format!("http://{}", setup.listen), Duration::from_secs(2));
         let process = setup.spawn();
-        let rig = Self { process, setup, disks, world, load, api, seen: Seen::default(), ended: 0 };
+        let rig = Self { process, setup, disks, world, load, api, seen: Seen::default(), ended: Vec::new() };
         rig.until_probing();
         rig
     }
@@ -74,7 +75,8 @@ impl UpRig {
         let looks = self.seen.assert_true_to(&account);
         assert_every_slot_once(&self.world, &account, stopped_ns, allowed);
         let digests = assert_digests_replay(&self.archive(), &self.seen.digests);
-        Sums { ended: self.ended, digests, ..sums(&self.world, self.load.targets, &account, looks) }
+        assert_nothing_ended(&self.ended, allowed);
+        Sums { ended: self.ended.len() as u64, digests, ..sums(&self.world, self.load.targets, &account, looks) }
     }
 }
 
@@ -85,9 +87,10 @@ impl Rig for UpRig {
 
     fn revive(&mut self) {
         if self.process.ended().is_some() {
-            self.ended += 1;
             let last_words = self.process.stderr();
-            eprintln!("spark up had ended by itself: {}", last_words.lines().last().unwrap_or_default());
+            let text = format!("spark up: {}", last_words.lines().last().unwrap_or_default());
+            eprintln!("had ended by itself: {text}");
+            self.ended.push(text);
             self.process = self.setup.spawn();
         }
     }

@@ -20,7 +20,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` needs.
-pub const FOR_TESTS: [Program; 5] = [
+pub const FOR_TESTS: [Program; 7] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome"],
         package: "chromium",
@@ -30,6 +30,9 @@ pub const FOR_TESTS: [Program; 5] = [
     Program { names: &["promtool"], package: "prometheus", variable: Some("SPARK_TEST_PROMTOOL") },
     Program { names: &["prometheus"], package: "prometheus", variable: Some("SPARK_TEST_PROMETHEUS") },
     Program { names: &["ip"], package: "iproute2", variable: None },
+    Program { names: &["iptables"], package: "iptables", variable: None },
+    // Its library is what the tests use; the two come in one package.
+    Program { names: &["faketime"], package: "faketime", variable: None },
 ];
 
 /// What `cargo xtask compose-test` needs besides.

@@ -76,7 +76,7 @@ impl Fault<ServicesRig> for Clock {
     }
 
     fn heal(&mut self, rig: &mut ServicesRig) {
-        if self.cycle % 2 == 0 {
+        if self.cycle.is_multiple_of(2) {
             self.step_forward();
         }
         rig.until_probing();

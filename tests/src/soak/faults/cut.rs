@@ -27,7 +27,8 @@ impl Cut {
 
     fn set(&self, network: &Network, is_cut: bool) {
         let (from, to) = self.way();
-        if (self.cycle - 1) / self.ways.len() % 2 == 0 {
+        let round = (self.cycle - 1) / self.ways.len();
+        if round.is_multiple_of(2) {
             network.set_black_hole(from, to, is_cut);
         } else {
             network.set_link(from, if is_cut { "down" } else { "up" });

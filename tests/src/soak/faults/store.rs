@@ -71,8 +71,8 @@ fn until_live(client: &Client, path: &str) {
 impl Fault<ServicesRig> for DamagedStore {
     fn inject(&mut self, rig: &mut ServicesRig, random: &mut Random) {
         self.part.process(rig).kill();
-        let name = if self.part == Part::Web { "web" } else { "aggregator" };
-        self.damage(&rig.world.path("services").join(name).join("store"), random);
+        let store = if self.part == Part::Web { "services/web/web-store" } else { "services/aggregator/store" };
+        self.damage(&rig.world.path(store), random);
     }
 
     fn heal(&mut self, rig: &mut ServicesRig) {
