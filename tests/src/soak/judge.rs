@@ -163,6 +163,19 @@ pub(super) fn assert_every_slot_once(world: &World, account: &Value, stopped_ns:
     assert!(slots == told || allowed.gaps > 0 && told < slots, "{slots} slots, {told} told");
 }
 
+/// The window that the whole run is in tells, for each target, what the raw frames say.
+pub(super) fn assert_windows(api: &Client, account: &Value, allowed: Allowed) {
+    // With another clock at the probe, slots are hours away from now.
+    if allowed.clock_ns != 0 {
+        return;
+    }
+    for (target, told) in account["targets"].as_object().expect("targets") {
+        let window = api.json(&format!("/api/v1/windows?target={target}&window=1h"));
+        assert_eq!(window["count"], told["observed"], "{target}: shown {window}, recorded {told}");
+        assert_eq!(window["failed"], told["failed"], "{target}: shown {window}, recorded {told}");
+    }
+}
+
 /// Nothing ended but what was killed.
 pub(super) fn assert_nothing_ended(ended: &[String], allowed: Allowed) {
     assert!(ended.is_empty() || allowed.ends, "{} processes ended by themselves: {}", ended.len(), ended[0]);

@@ -114,7 +114,7 @@ impl Network {
 
     /// Whether one node gets through to another.
     pub(super) fn reaches(&self, node: Node, other: Node, port: u16) -> bool {
-        let connect = format!("timeout 0.5 bash -c 'exec 3<>/dev/tcp/{}/{port}'", self.address(other));
+        let connect = format!("timeout 1 bash -c 'exec 3<>/dev/tcp/{}/{port}'", self.address(other));
         self.shell(node, &connect).stderr(Stdio::null()).status().expect("start ip").success()
     }
 

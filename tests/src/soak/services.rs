@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::Rig;
 use super::disk::SmallDisk;
-use super::judge::{Allowed, Seen, Sums, assert_every_slot_once, assert_nothing_ended, assert_told, position, sums};
+use super::judge::{
+    Allowed, Seen, Sums, assert_every_slot_once, assert_nothing_ended, assert_told, assert_windows, position, sums,
+};
 use super::network::Network;
 use super::replay::assert_digests_replay;
 use crate::http::Client;
@@ -143,6 +145,7 @@ impl ServicesRig {
         assert_told(&log, &self.account().until(position(&log)).of_stream(&url), allowed);
         let looks = self.seen.assert_true_to(&stream);
         assert_every_slot_once(&self.world, &stream, stopped_ns, allowed);
+        assert_windows(&self.services.api, &stream, allowed);
         self.assert_web_and_aggregator_agree();
         assert!(self.services.aggregator.terminate().success());
         let archives = self.archives();

@@ -7,6 +7,7 @@ use super::super::Fault;
 use super::super::network::{Network, Node};
 use super::super::services::ServicesRig;
 use crate::random::Random;
+use crate::wait::{self, LONG};
 
 /// Cuts one of several ways, in turn; every other time by a black hole instead of a dead link.
 pub(in super::super) struct Cut {
@@ -42,7 +43,9 @@ impl Fault<ServicesRig> for Cut {
         let network = rig.network.as_ref().expect("a network of its own");
         let (from, to) = self.way();
         let port = port_of(&if to == Node::Nats { rig.services.nats.url() } else { rig.world.executor.url("") });
-        assert!(network.reaches(from, to, port), "{from:?} reached {to:?} before");
+        wait::until("the way is open", LONG, || {
+            wait::that(network.reaches(from, to, port), || format!("{from:?} does not reach {to:?}"))
+        });
         self.set(network, true);
         assert!(!network.reaches(from, to, port), "{from:?} is cut off from {to:?}");
     }

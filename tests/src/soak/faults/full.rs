@@ -84,6 +84,7 @@ impl Fault<ServicesRig> for Full {
         if self.needs_restart {
             self.part.process(rig).terminate();
             self.part.start(rig);
+            rig.services.until_up();
         }
     }
 }

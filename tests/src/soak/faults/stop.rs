@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 use super::super::Fault;
@@ -47,6 +48,8 @@ impl SlowConsumer {
     pub(in super::super) const NATS: &str = "write_deadline: \"500ms\"\n";
     /// One subscriber's subscriptions: the more, the sooner it is full.
     const SUBSCRIPTIONS: usize = 100;
+    /// How long a request of a reader lasts at most, and a little more.
+    const PULL_OVER: Duration = Duration::from_secs(11);
 
     fn part(&self) -> Part {
         if self.cycle % 2 == 1 { Part::Aggregator } else { Part::Web }
@@ -72,7 +75,15 @@ impl Fault<ServicesRig> for SlowConsumer {
 
     /// Both must be cut off: the one that never reads, and ours that stands still.
     fn heal(&mut self, rig: &mut ServicesRig) {
+        let mut stopped = wait::now();
         let now = wait::until("the server has cut both off", LONG, || {
+            if stopped.elapsed() > Self::PULL_OVER {
+                // Little was under way to it when it stopped, and nothing more will be until it asks again.
+                self.part().process(rig).signal("CONT");
+                thread::sleep(Duration::from_millis(300));
+                self.part().process(rig).signal("STOP");
+                stopped = wait::now();
+            }
             let now = slow_consumers(rig)?;
             wait::that(now >= self.cut_off_before + 2, || format!("{now} after {}", self.cut_off_before))?;
             Ok(now)
