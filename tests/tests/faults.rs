@@ -30,6 +30,7 @@ rows! {
     cut_minutes: "cut-minutes",
     stop_nats: "stop-nats",
     stream_deleted: "stream-deleted",
+    stream_deleted_unread: "stream-deleted-unread",
     consumer_deleted: "consumer-deleted",
     slow_consumer: "slow-consumer",
     disk_server: "disk-server",

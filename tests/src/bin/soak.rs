@@ -44,7 +44,7 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
-        ROWS.iter().for_each(|row| println!("{:<20} {:>3} × {}", row.name, row.cycles, row.what));
+        ROWS.iter().for_each(|row| println!("{:<22} {:>3} × {}", row.name, row.cycles, row.what));
         return ExitCode::SUCCESS;
     }
     if let Some(unknown) = options.rows.iter().find(|name| !ROWS.iter().any(|row| row.name == name.as_str())) {
@@ -88,7 +88,7 @@ fn run(options: &Options, seed: u64) -> Vec<Outcome> {
 
 fn print_table(outcomes: &[Outcome]) {
     println!(
-        "\n{:<20} {:>6} {:>7} {:>9} {:>9} {:>7} {:>9} {:>8} {:>5} {:>5} {:>8} {:>4} {:>6} {:>7} {:>6}  verdict",
+        "\n{:<22} {:>6} {:>7} {:>9} {:>9} {:>7} {:>9} {:>8} {:>5} {:>5} {:>8} {:>4} {:>6} {:>7} {:>6}  verdict",
         "row",
         "cycles",
         "seconds",
@@ -112,14 +112,14 @@ fn print_table(outcomes: &[Outcome]) {
                 let Sums { requests, observed, failed, missed, frames, runs, duplicates, rejected, .. } = sums;
                 let Sums { gaps, looks, digests, ended, effect, .. } = sums;
                 println!(
-                    "{name:<20} {cycles:>6} {seconds:>7} {requests:>9} {observed:>9} {failed:>7} {missed:>9} \
+                    "{name:<22} {cycles:>6} {seconds:>7} {requests:>9} {observed:>9} {failed:>7} {missed:>9} \
                      {frames:>8} {runs:>5} {duplicates:>5} {rejected:>8} {gaps:>4} {looks:>6} {digests:>7} {ended:>6}  \
                      passed {effect}"
                 );
             }
             Err(wrong) => {
                 let first: String = wrong.lines().next().unwrap_or_default().chars().take(300).collect();
-                println!("{name:<20} {cycles:>6} {seconds:>7}  FAILED: {first}");
+                println!("{name:<22} {cycles:>6} {seconds:>7}  FAILED: {first}");
             }
         }
     }

@@ -42,7 +42,8 @@ pub const ROWS: &[Row] = &[
     row("cut-probe-target", "the same between probe and what it watches", 10, 1, |order| cut(order, &[PROBE_SITE])),
     row("cut-minutes", "2 to 3 minutes without network between one of the three and NATS", 3, 1, cut_minutes),
     row("stop-nats", "SIGSTOP of nats-server for 60 s", 3, 1, stop_nats),
-    row("stream-deleted", "the stream deleted and made anew", 10, 1, stream_deleted),
+    row("stream-deleted", "the stream deleted and made anew, after it was read", 10, 1, stream_deleted),
+    row("stream-deleted-unread", "the same at any moment: what nobody had read shows as gaps", 10, 1, stream_unread),
     row("consumer-deleted", "every consumer of the stream deleted", 10, 2, consumers_deleted),
     row("slow-consumer", "readers that stand still until the server cuts them off", 10, 1, slow_consumer),
     row("disk-server", "no room on the NATS server's disk", 10, 1, disk_server),
@@ -105,9 +106,13 @@ fn stop_nats(order: &Order) -> Sums {
 }
 
 fn stream_deleted(order: &Order) -> Sums {
+    services(order, &mut StreamDeleted { is_read: true })
+}
+
+fn stream_unread(order: &Order) -> Sums {
     let mut rig = ServicesRig::start(World::new(), Load::MANY, |_plan| {});
-    drive(order, &mut rig, &mut StreamDeleted);
-    // What the server had acknowledged and was deleted before anybody could read it: the frames of a moment, each a gap.
+    drive(order, &mut rig, &mut StreamDeleted { is_read: false });
+    // The frames of a moment for each time.
     let gaps = 20 * order.cycles;
     rig.settle(Allowed { gaps, ..Allowed::default() })
 }

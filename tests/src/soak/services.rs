@@ -143,10 +143,13 @@ impl ServicesRig {
         });
         let stream = self.account().at(&self.seen.positions()).of_stream(&url);
         assert_told(&log, &self.account().until(position(&log)).of_stream(&url), allowed);
-        let looks = self.seen.assert_true_to(&stream);
+        // With gaps, what one reader has another has not: each only has to say so.
+        let looks = if allowed.gaps == 0 { self.seen.assert_true_to(&stream) } else { 0 };
         assert_every_slot_once(&self.world, &stream, stopped_ns, allowed);
-        assert_windows(&self.services.api, &stream, allowed);
-        self.assert_web_and_aggregator_agree();
+        if allowed.gaps == 0 {
+            assert_windows(&self.services.api, &stream, allowed);
+            self.assert_web_and_aggregator_agree();
+        }
         assert!(self.services.aggregator.terminate().success());
         let archives = self.archives();
         assert_eq!(archives.len(), self.before.len() + 1, "one for each incarnation of the stream: {archives:?}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::Fault;
+use super::super::judge::position;
 use super::super::services::ServicesRig;
 use crate::process::run;
 use crate::python::script;
@@ -40,13 +41,44 @@ impl Fault<ServicesRig> for ConsumersDeleted {
 }
 
 /// The stream is deleted and made anew: a new incarnation.
-pub(in super::super) struct StreamDeleted;
+pub(in super::super) struct StreamDeleted {
+    /// The administrator waits until both readers have read it all. Otherwise it is deleted at any moment.
+    pub(in super::super) is_read: bool,
+}
+
+impl StreamDeleted {
+    /// Holds the writers, after what they have written was read.
+    fn hold_writers(rig: &ServicesRig) {
+        rig.services.probe.signal("STOP");
+        wait::until("the readers have read it all", LONG, || {
+            let end = last_seq(rig)?;
+            let health = rig.services.aggregator_admin.try_json("/healthz")?;
+            let recorded = health["details"]["position"].as_u64();
+            let shown = position(&rig.services.api.try_json("/api/v1/log")?);
+            wait::that(end.is_some() && recorded == end && shown == end, || format!("{recorded:?} {shown:?} {end:?}"))?;
+            rig.services.aggregator.signal("STOP");
+            if last_seq(rig)? == end {
+                return Ok(());
+            }
+            // It had just begun to write.
+            rig.services.aggregator.signal("CONT");
+            Err("something was written meanwhile".to_owned())
+        });
+    }
+}
 
 impl Fault<ServicesRig> for StreamDeleted {
     fn inject(&mut self, rig: &mut ServicesRig, _random: &mut Random) {
         let known = rig.archives().into_iter().find(|archive| !rig.before.contains(archive));
         rig.before.push(known.expect("the archive of this incarnation"));
+        if self.is_read {
+            Self::hold_writers(rig);
+        }
         admin(rig, "delete-stream");
+        if self.is_read {
+            rig.services.probe.signal("CONT");
+            rig.services.aggregator.signal("CONT");
+        }
     }
 
     fn hold(&self, random: &mut Random) -> Duration {
@@ -62,4 +94,10 @@ impl Fault<ServicesRig> for StreamDeleted {
         });
         rig.until_probing();
     }
+}
+
+/// Where the log in NATS ends, as the server's own pages say.
+fn last_seq(rig: &ServicesRig) -> Result<Option<u64>, String> {
+    let facts = rig.services.nats.monitor.try_json("/jsz?streams=true")?;
+    Ok(facts["account_details"][0]["stream_detail"][0]["state"]["last_seq"].as_u64())
 }
