@@ -141,6 +141,7 @@ impl ServicesRig {
             wait::that(position(&log) >= end, || log.to_string())?;
             Ok(log)
         });
+        self.seen.logs.push(log.clone());
         let stream = self.account().at(&self.seen.positions()).of_stream(&url);
         assert_told(&log, &self.account().until(position(&log)).of_stream(&url), allowed);
         // With gaps, what one reader has another has not: each only has to say so.
