@@ -44,7 +44,7 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
-        ROWS.iter().for_each(|row| println!("{:<22} {:>3} × {}", row.name, row.cycles, row.what));
+        ROWS.iter().for_each(|row| println!("{:<22} {:>5} × {}", row.name, row.cycles, row.what));
         return ExitCode::SUCCESS;
     }
     if let Some(unknown) = options.rows.iter().find(|name| !ROWS.iter().any(|row| row.name == name.as_str())) {

@@ -13,6 +13,7 @@ mod network;
 mod replay;
 mod rows;
 mod services;
+mod simulated;
 mod up;
 
 use std::any::Any;
@@ -35,7 +36,7 @@ pub struct Row {
     pub what: &'static str,
     /// How often, when nobody says otherwise.
     pub cycles: u64,
-    /// How often in the short cut that `cargo xtask test` runs.
+    /// How often in the short cut that `cargo xtask test` runs; 0 when it has none.
     pub short: u64,
     run: fn(&Order) -> Sums,
 }

@@ -10,7 +10,7 @@ use super::judge::{Allowed, Sums};
 use super::network::{Network, Node};
 use super::services::{Load, ServicesRig};
 use super::up::UpRig;
-use super::{Fault, Order, Row, drive};
+use super::{Fault, Order, Row, drive, simulated};
 use crate::site::Site;
 use crate::world::World;
 
@@ -57,6 +57,12 @@ pub const ROWS: &[Row] = &[
     }),
     row("store-aggregator", "the same with the aggregator's", 20, 2, |order| store(order, Part::Aggregator)),
     row("store-up", "the same with `spark up`", 20, 2, store_up),
+    row("simulated-fold", "simulated logs, duplicates, reorderings and crashes, into the fold", 20_000, 0, |order| {
+        simulated::run(order, &["-p", "spark-core", "--test", "simulation"], "SPARK_SIM_RUNS")
+    }),
+    row("simulated-probe", "simulated lives of a probe; every slot said once", 2_000, 0, |order| {
+        simulated::run(order, &["-p", "spark-probe", "--lib", "simulation"], "SPARK_SIMULATION_RUNS")
+    }),
 ];
 
 /// No row of the matrix: a loss that the judge must notice.
