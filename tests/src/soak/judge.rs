@@ -68,9 +68,11 @@ pub(super) struct Seen {
 impl Seen {
     /// Asks for a decision and for the sums; a Spark that is still starting, or down, has none to give.
     pub(super) fn look(&mut self, api: &Client) -> Option<Value> {
-        let decided = api.post("/api/tools/status", &Value::Object(serde_json::Map::new())).ok()?;
-        if decided.status == 200 && decided.json()["evidence"]["recorded"] == true {
-            let evidence = &decided.json()["evidence"];
+        let decided = api.post("/api/tools/status", &Value::Object(serde_json::Map::new()));
+        let decided = decided.ok().filter(|answer| answer.status == 200).map(|answer| answer.json());
+        if let Some(evidence) = decided.map(|decided| decided["evidence"].clone())
+            && evidence["recorded"] == true
+        {
             let position = evidence["positions"][0]["seq"].as_u64().expect("a position");
             self.digests.insert(position, evidence["stateDigest"].as_str().expect("a digest").to_owned());
             self.decisions += 1;
