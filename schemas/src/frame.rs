@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
-use crate::{Boot, Class, Event, EventSubject, Name};
+use crate::{Boot, Class, Event, EventSubject, Name, fast};
 
 /// The frame version this crate writes.
 pub const FRAME_VERSION: u64 = 1;
@@ -117,7 +117,10 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(FrameError::TooLong(bytes.len()));
         }
-        let frame: Self = codec::from_msgpack(bytes)?;
+        let frame = match fast::frame(bytes) {
+            Some(frame) => frame,
+            None => codec::from_msgpack(bytes)?,
+        };
         if frame.v != FRAME_VERSION {
             return Err(FrameError::Version(frame.v));
         }

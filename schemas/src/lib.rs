@@ -7,6 +7,7 @@ mod boot;
 mod codec;
 pub mod derived;
 pub mod event;
+mod fast;
 mod frame;
 pub mod json_schema;
 mod leaf;

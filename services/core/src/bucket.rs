@@ -39,6 +39,12 @@ impl Tally {
         self.latencies.subtract(&other.latencies);
     }
 
+    /// Empties it; the room for its latencies stays.
+    pub(crate) fn clear(&mut self) {
+        (self.failed, self.missed) = (0, 0);
+        self.latencies.clear();
+    }
+
     /// How many observations there are.
     pub fn count(&self) -> u64 {
         self.latencies.count()

@@ -15,10 +15,11 @@ const HALF_COUNT: u64 = 1 << (SUB_BUCKET_BITS - 1);
 
 /// The number of an HdrHistogram class: values in it are equal to two significant digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Class(u16);
+pub(crate) struct Class(u16);
 
 impl Class {
-    const fn of(latency_us: u64) -> Self {
+    /// The class that a latency falls into.
+    pub(crate) const fn of(latency_us: u64) -> Self {
         let value = if latency_us > LATENCY_US_MAX { LATENCY_US_MAX } else { latency_us };
         let shift = u64::BITS - (value | (2 * HALF_COUNT - 1)).leading_zeros() - SUB_BUCKET_BITS;
         // The highest class is 2559, well within u16.
@@ -49,6 +50,10 @@ impl Latencies {
         self.add_class(Class::of(latency_us), count);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.classes.clear();
+    }
+
     /// Adds every observation of `other`.
     pub fn add(&mut self, other: &Self) {
         if self.classes.is_empty() {
@@ -63,7 +68,7 @@ impl Latencies {
         other.classes.iter().for_each(|(class, count)| self.subtract_class(*class, *count));
     }
 
-    fn add_class(&mut self, class: Class, count: u32) {
+    pub(crate) fn add_class(&mut self, class: Class, count: u32) {
         match self.classes.binary_search_by_key(&class, |entry| entry.0) {
             Ok(at) => self.classes[at].1 = self.classes[at].1.saturating_add(count),
             Err(at) => self.classes.insert(at, (class, count)),

@@ -130,18 +130,33 @@ impl Page {
 
     /// Appends a bucket; its place must be behind the last one's.
     pub fn push(&mut self, place: u64, tally: &Tally) {
-        let mut counts = Vec::with_capacity(64);
-        tally.latencies.write_counts(&mut counts);
-        self.push_entry(&Entry { place, failed: tally.failed, missed: tally.missed, counts: &counts });
+        self.push_head(place, tally.failed, tally.missed);
+        // The length comes first and is nearly always one byte.
+        let length_at = self.bytes.len();
+        self.bytes.push(0);
+        tally.latencies.write_counts(&mut self.bytes);
+        let length = (self.bytes.len() - length_at - 1) as u64;
+        if length < 0x80 {
+            self.bytes[length_at] = length as u8;
+        } else {
+            let mut encoded = Vec::with_capacity(2);
+            varint::write(&mut encoded, length);
+            self.bytes.splice(length_at..=length_at, encoded);
+        }
     }
 
     fn push_entry(&mut self, entry: &Entry<'_>) {
-        debug_assert!(entry.place >= self.next, "out of order");
-        for number in [entry.place - self.next, entry.failed, entry.missed, entry.counts.len() as u64] {
+        self.push_head(entry.place, entry.failed, entry.missed);
+        varint::write(&mut self.bytes, entry.counts.len() as u64);
+        self.bytes.extend_from_slice(entry.counts);
+    }
+
+    fn push_head(&mut self, place: u64, failed: u64, missed: u64) {
+        debug_assert!(place >= self.next, "out of order");
+        for number in [place - self.next, failed, missed] {
             varint::write(&mut self.bytes, number);
         }
-        self.bytes.extend_from_slice(entry.counts);
-        self.next = entry.place + 1;
+        self.next = place + 1;
     }
 
     /// Gives back the memory that was for more buckets.

@@ -33,7 +33,7 @@ struct Footprint {
 
 /// The rows.
 pub fn run(options: &Options) -> Result<Vec<Figure>> {
-    let (few, many) = options.pick((8, 32), (4, 16));
+    let (few, many) = options.pick((16, 128), (8, 48));
     let (few, many) = (in_a_process_of_its_own(few)?, in_a_process_of_its_own(many)?);
     let of_one = |take: fn(&Footprint) -> u64| take(&many).saturating_sub(take(&few)) / (many.series - few.series);
     let (memory, disk) = (of_one(|of| of.memory), of_one(|of| of.disk));

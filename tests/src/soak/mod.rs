@@ -91,6 +91,10 @@ trait Rig {
 
 /// Something that can be broken.
 trait Fault<R> {
+    /// How long all is well before.
+    fn pause(&self, random: &mut Random) -> Duration {
+        random.millis(100, 1_500)
+    }
     /// Breaks it.
     fn inject(&mut self, rig: &mut R, random: &mut Random);
     /// For how long.
@@ -111,7 +115,7 @@ fn drive<R: Rig>(order: &Order, rig: &mut R, fault: &mut dyn Fault<R>) {
     let mut random = Random::seeded(order.seed, order.name);
     let mut told = wait::now();
     for cycle in 1..=order.cycles {
-        thread::sleep(random.millis(100, 1_500));
+        thread::sleep(fault.pause(&mut random));
         rig.look();
         fault.inject(rig, &mut random);
         let (hold, broken) = (fault.hold(&mut random), wait::now());

@@ -21,7 +21,7 @@ use super::{StoreError, doubt};
 /// The most operations in one batch: larger ones leaked memory in sled 0.34.7 when measured.
 const BATCH_OPS_MAX: usize = 500;
 /// sled's page cache. The store is read in the background; its speed is not worth memory.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 /// How often, and how long in between, a store that is locked is tried again: two seconds.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);

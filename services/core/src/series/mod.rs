@@ -16,6 +16,7 @@ use spark_schemas::event::{Missed, Observed, Outcome};
 use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::{Bucket, BucketStore, SeriesId, Tally};
+use crate::latency::Class;
 use crate::merkle::Hash;
 use crate::schedule::Schedule;
 use crate::varint;
@@ -38,6 +39,8 @@ pub struct Series {
     pub head: SeriesHead,
     pages: [Pages; Tier::ALL.len()],
     sums: Option<Box<Sums>>,
+    /// When windows and reaches move next.
+    advance_at: TimeNs,
     /// Something changed since the store last took its record.
     unsaved: bool,
     /// The digest, until something changes.
@@ -77,16 +80,16 @@ pub struct NotKept {
 
 /// What is added to a bucket.
 enum Delta {
-    Observation { latency_us: u64, outcome: Outcome },
+    Observation { class: Class, is_failed: bool },
     Missed(u64),
 }
 
 impl Delta {
     fn add_to(&self, tally: &mut Tally) {
         match *self {
-            Self::Observation { latency_us, outcome } => {
-                tally.latencies.record(latency_us, 1);
-                tally.failed += u64::from(outcome == Outcome::Fail);
+            Self::Observation { class, is_failed } => {
+                tally.latencies.add_class(class, 1);
+                tally.failed += u64::from(is_failed);
             }
             Self::Missed(slots) => tally.missed += slots,
         }
@@ -107,7 +110,7 @@ impl Series {
             failures: VecDeque::new(),
             kept_from: Default::default(),
         };
-        Self { id, head, pages: Default::default(), sums: None, unsaved: true, digest: None }
+        Self { id, head, pages: Default::default(), sums: None, advance_at: TimeNs(0), unsaved: true, digest: None }
     }
 
     /// A series as the store kept it: its [`Series::record`] and its pages. `None` when the record is none.
@@ -120,7 +123,15 @@ impl Series {
         for tier in Tier::ALL {
             pages[tier.index()].read_newest(Of { series: id, tier }, &mut rest)?;
         }
-        rest.is_empty().then(|| Self { id, head, pages, sums: None, unsaved: false, digest: None })
+        rest.is_empty().then(|| Self {
+            id,
+            head,
+            pages,
+            sums: None,
+            advance_at: TimeNs(0),
+            unsaved: false,
+            digest: None,
+        })
     }
 
     /// What the store keeps beside the series' pages: its head, and each tier's newest page and open bucket.
@@ -170,12 +181,13 @@ impl Series {
     pub fn observe(&mut self, observed: Observed, fold_time: TimeNs, store: &mut dyn BucketStore) {
         self.touch();
         self.advance(fold_time, store);
-        let delta = Delta::Observation { latency_us: observed.latency_us, outcome: observed.outcome };
+        let is_failed = observed.outcome == Outcome::Fail;
+        let delta = Delta::Observation { class: Class::of(observed.latency_us), is_failed };
         for tier in Tier::ALL {
             self.add(tier, tier.bucket_start(observed.slot_ns), &delta, store);
         }
         self.head.observations += 1;
-        if observed.outcome == Outcome::Fail {
+        if is_failed {
             self.head.failed += 1;
             self.head.failures.push_back(observed.clone());
             if self.head.failures.len() > FAILURES_KEPT {
@@ -225,6 +237,11 @@ impl Series {
 
     /// Moves the rolling sums and the reach of each tier up to `fold_time`.
     fn advance(&mut self, fold_time: TimeNs, store: &mut dyn BucketStore) {
+        // Windows and reaches move in whole buckets: until the next one of the finest tier there is nothing to do.
+        if fold_time < self.advance_at {
+            return;
+        }
+        self.advance_at = TimeNs(Tier::ALL[0].bucket_start(fold_time).0.saturating_add(Tier::ALL[0].width_ns()));
         if let Some(mut sums) = self.sums.take() {
             sums.advance(fold_time, |tier, starts, tally| {
                 self.visit(tier, starts, store, |_start, part| part.subtract_from(tally));

@@ -75,6 +75,12 @@ impl Newest {
         Self { start: of.tier.page_start(open.start), page: Page::default(), open }
     }
 
+    /// Moves what the open bucket holds to the page.
+    fn close(&mut self, of: Of) {
+        self.page.push(page::place_of(of.tier, self.open.start), &self.open.tally);
+        self.open.tally.clear();
+    }
+
     /// The open bucket as a page of its own: what is stored and digested of it.
     fn open_page(&self, of: Of) -> Page {
         let mut page = Page::default();
@@ -109,14 +115,15 @@ impl Pages {
         match &mut self.newest {
             Some(newest) if start == newest.open.start => change(&mut newest.open.tally),
             Some(newest) if start > newest.open.start => {
-                let mut open = Bucket::new(start);
-                change(&mut open.tally);
-                let closed = std::mem::replace(&mut newest.open, open);
-                newest.page.push(page::place_of(of.tier, closed.start), &closed.tally);
+                newest.close(of);
                 let page_start = of.tier.page_start(start);
-                if page_start != newest.start {
+                let complete = (page_start != newest.start).then(|| {
                     let complete_start = std::mem::replace(&mut newest.start, page_start);
-                    let complete = std::mem::take(&mut newest.page);
+                    (complete_start, std::mem::take(&mut newest.page))
+                });
+                newest.open.start = start;
+                change(&mut newest.open.tally);
+                if let Some((complete_start, complete)) = complete {
                     self.put(of, complete_start, complete, store);
                 }
             }
