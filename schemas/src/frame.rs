@@ -133,13 +133,16 @@ impl Frame {
         Ok(frame)
     }
 
-    /// The `Nats-Msg-Id` of this frame.
+    /// The frame's identity.
     pub fn msg_id(&self) -> MsgId {
         MsgId { boot: self.boot, seq: self.seq }
     }
 }
 
-/// `<boot hex>-<seq>`: the identity of a frame, and what JetStream's duplicate window compares.
+/// `<boot hex>-<seq>`: the identity of a frame.
+///
+/// As `Nats-Msg-Id`, which JetStream's duplicate window compares, it may be followed by `-` and [`SEAL_LEN`] hex digits
+/// that only its publisher can know beforehand: nobody else can then take the id away from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MsgId {
     /// The agent's run.
@@ -148,9 +151,12 @@ pub struct MsgId {
     pub seq: u64,
 }
 
-/// The text is not `<boot hex>-<seq>`.
+/// How many hex digits a message id's seal has.
+pub const SEAL_LEN: usize = 16;
+
+/// The text is neither `<boot hex>-<seq>` nor `<boot hex>-<seq>-<seal>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message id is <32 hex digits>-<number>")]
+#[error("a message id is <32 hex digits>-<number>, and -<16 hex digits> when it is sealed")]
 pub struct MsgIdError;
 
 impl fmt::Display for MsgId {
@@ -163,10 +169,19 @@ impl FromStr for MsgId {
     type Err = MsgIdError;
 
     fn from_str(text: &str) -> Result<Self, MsgIdError> {
-        let (boot, seq) = text.split_once('-').ok_or(MsgIdError)?;
+        let mut parts = text.split('-');
+        let (Some(boot), Some(seq), seal, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(MsgIdError);
+        };
         let id =
             Self { boot: boot.parse().map_err(|_form| MsgIdError)?, seq: seq.parse().map_err(|_form| MsgIdError)? };
-        if id.to_string() == text { Ok(id) } else { Err(MsgIdError) }
+        let is_hex = |seal: &str| seal.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_sealed_well = seal.is_none_or(|seal| seal.len() == SEAL_LEN && is_hex(seal));
+        if is_sealed_well && id.seq.to_string() == seq && id.boot.to_string() == boot {
+            Ok(id)
+        } else {
+            Err(MsgIdError)
+        }
     }
 }
 
@@ -179,8 +194,18 @@ mod tests {
         let id = MsgId { boot: Boot([0xab; 16]), seq: 12 };
         assert_eq!(id.to_string(), "abababababababababababababababab-12");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for text in ["", "-", "ab-1", "abababababababababababababababab-01", "abababababababababababababababab-+1"] {
+        for end in ["", "-", "-01", "-+1", "-1-", "-1-12", "-1-00112233445566EE", "-1-0011223344556677-"] {
+            let text = format!("abababababababababababababababab{end}");
             assert_eq!(text.parse::<MsgId>(), Err(MsgIdError), "{text}");
         }
+        for text in ["", "-", "ab-1"] {
+            assert_eq!(text.parse::<MsgId>(), Err(MsgIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_message_id_names_the_same_frame() {
+        let id = MsgId { boot: Boot([0xab; 16]), seq: 12 };
+        assert_eq!(format!("{id}-00112233445566ee").parse(), Ok(id));
     }
 }

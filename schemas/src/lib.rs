@@ -19,7 +19,7 @@ mod time;
 pub use boot::Boot;
 pub use codec::{DecodeError, to_msgpack};
 pub use event::Event;
-pub use frame::{Clock, FRAME_BYTES_MAX, FRAME_VERSION, Frame, FrameError, MsgId, MsgIdError};
+pub use frame::{Clock, FRAME_BYTES_MAX, FRAME_VERSION, Frame, FrameError, MsgId, MsgIdError, SEAL_LEN};
 pub use leaf::{GAP_SUBJECT, LEAF_BYTES_MAX, Leaf, LeafError};
 pub use name::{NAME_LEN_MAX, Name, NameError};
 pub use subject::{Class, EventSubject, SubjectError};

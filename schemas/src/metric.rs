@@ -31,10 +31,18 @@ metrics! {
     PROBE_MISSED: Counter = "spark_probe_missed_slots_total";
     /// How long after its slot began a check started.
     PROBE_LATENESS: Histogram = "spark_probe_lateness_seconds";
+    /// Checks that run now.
+    PROBE_RUNNING: Gauge = "spark_probe_checks_running";
+    /// Times the wall clock stepped, by direction.
+    PROBE_CLOCK_STEPS: Counter = "spark_probe_clock_steps_total";
     /// How long checks took, by target.
     PROBE_LATENCY: Histogram = "spark_probe_check_duration_seconds";
     /// Frames that wait in the probe's outbox.
     OUTBOX_FRAMES: Gauge = "spark_outbox_frames";
+    /// Bytes that the probe's outbox holds on disk.
+    OUTBOX_BYTES: Gauge = "spark_outbox_bytes";
+    /// Bytes that the probe's outbox may hold; what comes beyond is counted as missed.
+    OUTBOX_BYTES_MAX: Gauge = "spark_outbox_max_bytes";
     /// Frames that the log acknowledged.
     OUTBOX_ACKED: Counter = "spark_outbox_acked_total";
     /// Publishes to the log that failed and are tried again.
@@ -45,7 +53,7 @@ metrics! {
     OUTBOX_DROPPED: Counter = "spark_outbox_dropped_total";
     /// Frames appended to the log by this process.
     LOG_APPENDED: Counter = "spark_log_appended_total";
-    /// The log's last sequence number as this process sees it.
+    /// A partition's last sequence number as this process sees it.
     LOG_LAST_SEQ: Gauge = "spark_log_last_seq";
     /// What happened to the connection to NATS, by event.
     LOG_CONNECTION_EVENTS: Counter = "spark_log_connection_events_total";
@@ -57,9 +65,9 @@ metrics! {
     FOLD_DUPLICATES: Counter = "spark_fold_duplicates_total";
     /// Frames rejected into the dead letters.
     FOLD_REJECTED: Counter = "spark_fold_rejected_total";
-    /// How far the fold is behind the log, in frames.
+    /// How far the fold of a partition is behind the log, in frames.
     FOLD_LAG: Gauge = "spark_fold_lag_frames";
-    /// Series that the fold keeps.
+    /// Series that the fold of a partition keeps.
     FOLD_SERIES: Gauge = "spark_fold_series";
     /// How long a checkpoint of the store took.
     STORE_CHECKPOINT: Histogram = "spark_store_checkpoint_seconds";

@@ -17,6 +17,10 @@ pub const GATE: &str = "spark.gate";
 /// New checkpoints of the log, for witnesses.
 pub const CHECKPOINT: &str = "spark.checkpoint";
 
+/// Everything that an aggregator publishes beside the log.
+pub const DERIVED: [&str; 7] =
+    ["spark.window.*", "spark.health.*", "spark.alert.*", GATE, CHECKPOINT, "spark.json.>", DEAD_LETTER];
+
 /// What a subject's publisher may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

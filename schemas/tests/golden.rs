@@ -21,6 +21,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("leaf".to_owned(), leaf(&payload).encode().unwrap()),
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
+        ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
         ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
@@ -56,6 +57,8 @@ fn golden_events_read_as_the_values_they_were_written_from() {
         let bytes = golden(&format!("event.{}", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);
     }
+    let bytes = golden("event.heartbeat.fares");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
     for event in least_events() {
         let bytes = golden(&format!("event.{}.least", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);

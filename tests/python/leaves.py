@@ -1,14 +1,17 @@
 """Reads what Spark recorded, with none of Spark's code: leaves from an archive's files, or from the stream in NATS."""
 
 import hashlib
+import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import msgpack
 import nats
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
 BUNDLE = 256
+# How many messages a pull asks for.
+BATCH = 1000
 
 
 class Leaf(NamedTuple):
@@ -71,19 +74,44 @@ def segment(data, path):
         offset += 2 + length + 32
 
 
+async def connect(url):
+    """With the auditor's key, when NATS_NKEY names its file."""
+    seed = os.environ.get("NATS_NKEY")
+    user = {"nkeys_seed": seed, "inbox_prefix": b"_INBOX_auditor"} if seed else {}
+    return await nats.connect(url.split(","), **user)
+
+
 async def from_stream(url, stream="EVENTS"):
-    """The leaves that a recorder of the stream would write."""
-    connection = await nats.connect(url)
-    jetstream = connection.jetstream()
-    state = (await jetstream.stream_info(stream)).state
-    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-    reader = await jetstream.subscribe("spark.evt.>", stream=stream, ordered_consumer=True, config=config)
+    """The leaves that a recorder of the stream would write, asked for in the plainest way that JetStream has."""
+    connection = await connect(url)
+
+    async def ask(request, question):
+        answer = json.loads((await connection.request(f"$JS.API.{request}", json.dumps(question).encode())).data)
+        if "error" in answer:
+            raise SystemExit(f"{request}: {answer['error']}")
+        return answer
+
+    count = (await ask(f"STREAM.INFO.{stream}", {}))["state"]["messages"]
+    config = {"deliver_policy": "all", "ack_policy": "none", "mem_storage": True, "inactive_threshold": 60 * 10**9}
+    consumer = await ask(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+    inbox = connection.new_inbox()
+    reader = await connection.subscribe(inbox, pending_msgs_limit=-1, pending_bytes_limit=-1)
     leaves = []
-    while len(leaves) < state.messages:
-        message = await reader.next_msg(timeout=10)
-        meta = message.metadata
+    owed = 0
+    while len(leaves) < count:
+        if owed == 0:
+            owed = min(BATCH, count - len(leaves))
+            pull = json.dumps({"batch": owed, "expires": 10 * 10**9}).encode()
+            await connection.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer['name']}", pull, reply=inbox)
+        message = await reader.next_msg(timeout=20)
+        if not message.reply.startswith("$JS.ACK."):
+            raise SystemExit(f"the server ended the delivery: {message.headers}")
+        owed -= 1
+        # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or a longer form.
+        tokens = message.reply.split(".")
+        first = 5 if len(tokens) == 9 else 7
+        seq, received_ns = int(tokens[first]), int(tokens[first + 2])
         msg_id = (message.headers or {}).get("Nats-Msg-Id", "")
-        received_ns = int(meta.timestamp.timestamp()) * 10**9 + meta.timestamp.microsecond * 1000
-        leaves.append(Leaf(meta.sequence.stream, received_ns, message.subject, msg_id, message.data))
+        leaves.append(Leaf(seq, received_ns, message.subject, msg_id, message.data))
     await connection.close()
     return leaves

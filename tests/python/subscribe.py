@@ -1,4 +1,5 @@
-"""Listens to what the aggregator derives, reads the frames of the stream, and holds both against the JSON Schemas.
+"""Listens to what the aggregator derives, reads the frames of the stream, and holds both against asyncapi.yaml and the
+JSON Schemas that it names.
 
     subscribe.py URL SCHEMAS SECONDS       prints what was seen, and what was wrong with it
 """
@@ -10,19 +11,41 @@ import sys
 from pathlib import Path
 
 import msgpack
-import nats
+import yaml
 from jsonschema import Draft202012Validator
 
 import leaves as log
 
-DERIVED = {"window": "window", "health": "health", "gate": "gate"}
+
+class Document:
+    """What asyncapi.yaml says of subjects."""
+
+    def __init__(self, folder):
+        self.document = yaml.safe_load((Path(folder) / "asyncapi.yaml").read_text())
+        assert self.document["asyncapi"] == "3.0.0"
+
+    def message(self, subject):
+        """How the message there is written, and its schema."""
+        for channel in self.document["channels"].values():
+            if self.fits(channel["address"], subject) and "messages" in channel:
+                (name,) = channel["messages"]
+                message = self.document["components"]["messages"][name]
+                return message["contentType"], Path(message["payload"]["schema"]["$ref"]).name.split(".")[0]
+        return None
+
+    @staticmethod
+    def fits(address, subject):
+        address, subject = address.split("."), subject.split(".")
+        pairs = zip(address, subject, strict=False)
+        return len(address) == len(subject) and all(word.startswith("{") or word == token for word, token in pairs)
 
 
 class Checker:
     """Validates, and remembers what was wrong."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
+        self.folder = Path(folder) / "json"
+        self.document = Document(folder)
         self.validators = {}
         self.seen = collections.Counter()
         self.wrong = []
@@ -48,13 +71,13 @@ def as_json(value):
 
 async def derived(url, seconds):
     """The messages of some seconds, by subject."""
-    connection = await nats.connect(url)
+    connection = await log.connect(url)
     heard = collections.defaultdict(list)
 
     async def take(message):
         heard[message.subject].append(message.data)
 
-    for subject in ["spark.window.*", "spark.health.*", "spark.gate", "spark.json.>"]:
+    for subject in ["spark.window.>", "spark.health.>", "spark.alert.>", "spark.gate", "spark.checkpoint", "spark.json.>"]:
         await connection.subscribe(subject, cb=take)
     print("listening", file=sys.stderr, flush=True)
     await asyncio.sleep(seconds)
@@ -64,13 +87,18 @@ async def derived(url, seconds):
 
 def check_derived(checker, heard):
     for subject, messages in heard.items():
-        kind, *rest = subject.removeprefix("spark.").split(".")
-        if kind == "json":
+        said = checker.document.message(subject)
+        if said is None:
+            checker.wrong.append(f"asyncapi.yaml has no {subject}")
             continue
-        sibling = "spark.json." + ".".join([kind, *rest])
-        values = [msgpack.unpackb(data, raw=False) for data in messages]
+        content, schema = said
+        read = json.loads if content == "application/json" else lambda data: msgpack.unpackb(data, raw=False)
+        values = [read(data) for data in messages]
         for value in values:
-            checker.check(DERIVED[kind], value, subject)
+            checker.check(schema, value, subject)
+        if content == "application/json":
+            continue
+        sibling = "spark.json." + subject.removeprefix("spark.")
         # One of a pair may have come after the end.
         siblings = [json.loads(data) for data in heard.get(sibling, [])]
         pairs = min(len(values), len(siblings))
@@ -80,6 +108,8 @@ def check_derived(checker, heard):
 
 def check_frames(checker, leaves):
     for leaf in leaves:
+        if checker.document.message(leaf.subject) != ("application/msgpack", "frame"):
+            checker.wrong.append(f"asyncapi.yaml has no {leaf.subject}")
         frame = as_json(msgpack.unpackb(leaf.payload, raw=False))
         checker.check("frame", frame, f"leaf {leaf.seq}")
         for event in frame["events"]:

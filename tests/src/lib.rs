@@ -7,6 +7,7 @@
 //! What Spark wrote is read back by scripts in Python that share no code with it (`tests/python`).
 
 pub mod browser;
+mod guarded;
 mod hosts;
 mod http;
 mod nats;
@@ -21,6 +22,7 @@ mod up;
 pub mod wait;
 mod world;
 
+pub use guarded::{Guarded, GuardedServer, GuardedServices, TlsFiles};
 pub use hosts::{Host, Hosts};
 pub use http::{Answer, Client};
 pub use nats::NatsServer;
@@ -29,6 +31,6 @@ pub use python::{account_of_archive, account_of_stream, script};
 pub use random::Random;
 pub use services::{Plan, Services};
 pub use site::{Behaviour, Site};
-pub use tools::{prometheus, promtool, repository, spark};
-pub use up::{Setup, Up};
+pub use tools::{blackbox_exporter, prometheus, promtool, python, repository, spark};
+pub use up::{Setup, Up, until_judged};
 pub use world::{World, free_port, target_toml};

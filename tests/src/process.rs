@@ -36,6 +36,11 @@ impl Process {
         Self { name: name.to_owned(), child, stdout, stderr, earlier }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What this run printed so far.
     pub fn stdout(&self) -> String {
         read(&self.stdout).split_off(self.earlier)

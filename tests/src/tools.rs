@@ -34,7 +34,10 @@ pub(crate) fn nats_server() -> Command {
 }
 
 /// The Python of the tests, with its packages.
-pub(crate) fn python() -> Command {
+///
+/// # Panics
+/// When it is not there.
+pub fn python() -> Command {
     clean(find("SPARK_TEST_PYTHON", &[target_dir().join("tools/venv/bin/python")]))
 }
 
@@ -54,6 +57,14 @@ pub(crate) fn chromedriver() -> Command {
 /// When it is not installed.
 pub fn prometheus() -> Command {
     Command::new(find("SPARK_TEST_PROMETHEUS", &["/usr/bin/prometheus".into()]))
+}
+
+/// Prometheus's prober, which Spark's checks are measured beside.
+///
+/// # Panics
+/// When it is not installed.
+pub fn blackbox_exporter() -> Command {
+    Command::new(find("SPARK_TEST_BLACKBOX_EXPORTER", &["/usr/bin/prometheus-blackbox-exporter".into()]))
 }
 
 /// Prometheus's own checker.

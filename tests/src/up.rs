@@ -97,7 +97,10 @@ impl Up {
 }
 
 /// Waits until no check of the gate lacks data, and gives the preview.
-pub(crate) fn until_judged(api: &Client) -> Value {
+///
+/// # Panics
+/// When one still lacks data at the deadline.
+pub fn until_judged(api: &Client) -> Value {
     wait::until("the gate has figures for every check", LONG, || {
         let preview = api.try_json("/api/tools/status")?;
         let checks = preview["checks"].as_array().ok_or("no checks")?;

@@ -51,11 +51,11 @@ fn others_can_read_the_frames_and_the_derived_messages_by_their_schemas() {
     let services = Services::start(&world, None);
     services.until_judged();
     let url = services.nats.url();
-    let schemas = repository().join("schemas/json");
+    let schemas = repository().join("schemas");
     // Figures are published every ten seconds.
     let listener = thread::spawn(move || {
         let mut command = script("subscribe.py");
-        command.arg(url).arg(schemas).arg("14");
+        command.arg(url).arg(schemas).arg("20");
         run(command)
     });
     let deadline = wait::now();
@@ -63,17 +63,32 @@ fn others_can_read_the_frames_and_the_derived_messages_by_their_schemas() {
         assert_eq!(services.ask(&["gate"]).code, 0);
         thread::sleep(std::time::Duration::from_secs(2));
     }
+    // Health is published when it changes.
+    world.executor.set_status("/health", 500);
     let heard = listener.join().unwrap();
     assert_eq!(heard.code, 0, "{}", heard.stderr);
     let heard: Value = serde_json::from_str(&heard.stdout).unwrap();
     println!("{}", heard["seen"]);
     assert_eq!(heard["wrong"], Value::from(Vec::<u64>::new()), "{heard}");
-    for schema in
-        ["window", "gate", "frame", "event.observed", "event.targets", "event.config_applied", "event.gate_decided"]
-    {
+    for schema in [
+        "window",
+        "health",
+        "gate",
+        "frame",
+        "event.observed",
+        "event.targets",
+        "event.config_applied",
+        "event.gate_decided",
+    ] {
         assert!(heard["seen"][schema].as_u64() > Some(0), "no {schema} in {heard}");
     }
-    for subject in ["spark.window.executor", "spark.json.window.executor", "spark.gate", "spark.json.gate"] {
+    for subject in [
+        "spark.window.executor",
+        "spark.json.window.executor",
+        "spark.health.executor",
+        "spark.gate",
+        "spark.json.gate",
+    ] {
         assert!(heard["subjects"].as_array().unwrap().contains(&subject.into()), "no {subject} in {heard}");
     }
 }

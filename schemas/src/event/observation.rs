@@ -55,7 +55,7 @@ pub enum Outcome {
 pub enum FailReason {
     /// The whole check took longer than the timeout.
     Timeout,
-    /// The name did not resolve.
+    /// The name did not resolve, or not to the records that were expected.
     Dns,
     /// No connection.
     Connect,
@@ -154,7 +154,7 @@ impl Missed {
 }
 
 /// An agent lives, and how it fares; every 10 s.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// When it was said.
     pub at_ns: TimeNs,
@@ -167,6 +167,21 @@ pub struct Heartbeat {
     /// The clock's measured offset in microseconds, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_offset_us: Option<i64>,
+    /// Bytes that the outbox holds on disk.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queue_bytes: u64,
+    /// Times the wall clock stepped since the agent started.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clock_steps: u64,
+    /// How far the last of them went, in microseconds; negative: back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_step_us: Option<i64>,
+}
+
+/// So that a heartbeat without news is written as before there were such fields.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What an agent is configured to probe, said when it starts and when that changes. A long list is split over parts.

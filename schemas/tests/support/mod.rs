@@ -43,7 +43,14 @@ fn checks() -> Vec<CheckResult> {
     ]
 }
 
-/// Every kind with every field.
+/// A heartbeat with what it says since outboxes have bytes and clocks step.
+pub fn full_heartbeat() -> Event {
+    let clock_offset_us = Some(-250);
+    let (queue_bytes, clock_steps, clock_step_us) = (5_000, 2, Some(-3_600_000_000));
+    Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us, queue_bytes, clock_steps, clock_step_us }.into()
+}
+
+/// Every kind with every field that there was at first.
 pub fn full_events() -> Vec<Event> {
     vec![
         Observed {
@@ -72,7 +79,7 @@ pub fn full_events() -> Vec<Event> {
             why: MissedWhy::NotRunning,
         }
         .into(),
-        Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us: Some(-250) }.into(),
+        Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us: Some(-250), ..Heartbeat::default() }.into(),
         Targets {
             from_ns: AT,
             part: 1,
@@ -202,7 +209,7 @@ pub fn least_events() -> Vec<Event> {
             certificate_expires_ns: None,
         }
         .into(),
-        Heartbeat { at_ns: TimeNs(0), queue: 0, dropped: 0, clock_offset_us: None }.into(),
+        Heartbeat { at_ns: TimeNs(0), queue: 0, dropped: 0, clock_offset_us: None, ..Heartbeat::default() }.into(),
         Targets { from_ns: TimeNs(0), part: 0, parts: 1, targets: Vec::new() }.into(),
         Portfolio {
             at_ns: TimeNs(0),

@@ -1,51 +1,35 @@
-//! What the aggregator says of its own: its heartbeat, the configuration it applies, the frames it rejected, and the
-//! small derived messages for subscribers.
+//! What the aggregator says of its own, in the log of the partition that it says it of: its heartbeat, the frames that
+//! were rejected, and in partition 0 the configuration.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use spark_core::config::Config;
-use spark_core::view::rfc3339;
-use spark_core::window::Window;
+use spark_core::fold::RejectedFrame;
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::{EventWriter, WriteError};
-use spark_schemas::derived::{GateMessage, HealthMessage, TargetState};
 use spark_schemas::event::{ConfigApplied, Heartbeat, Rejected};
-use spark_schemas::{Event, Name, TimeNs, subject, to_msgpack};
+use spark_schemas::{Event, TimeNs};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Phase, Projection};
 
 const HEARTBEAT_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
-/// How often derived messages are published and rejected frames reported.
+/// How often rejected frames are reported.
 const TICK: Duration = Duration::from_secs(1);
-const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
-const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
 /// Rejections reported in one frame.
 const REJECTED_PER_FRAME: usize = 80;
 /// A part of a long configuration; with the rest of its event it fits a frame.
 const CONFIG_PART_BYTES: usize = 48_000;
 
-/// Where derived messages go. On one machine there are no subscribers.
-#[async_trait]
-pub trait Publish: Send + Sync {
-    /// Publishes a message that nobody has to receive.
-    async fn publish(&self, subject: String, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>>;
-}
-
-/// The aggregator's own duties.
+/// The aggregator's own duties in one partition.
 pub struct Duties {
-    /// What it knows.
+    /// What it knows of it.
     pub projection: Projection,
     /// Where it writes its events.
     pub writer: Arc<EventWriter>,
-    /// Where derived messages go, if anywhere.
-    pub publisher: Option<Arc<dyn Publish>>,
     /// The wall clock.
     pub clock: WallClock,
 }
@@ -66,19 +50,11 @@ pub fn config_applied(config: &Config, at: TimeNs) -> Vec<Event> {
     (0..).zip(parts).map(event).collect()
 }
 
-#[derive(Default)]
-struct Published {
-    heartbeat: TimeNs,
-    windows: TimeNs,
-    health: BTreeMap<Name, (TargetState, TimeNs)>,
-    gate: Option<String>,
-}
-
 impl Duties {
     /// Brings `config` into force, unless it is already and no other was refused since.
     pub async fn apply_config(&self, config: &Config) -> Result<(), WriteError> {
         let in_force = self.projection.view((self.clock)(), |view| {
-            let declared = &view.state.head().declarations;
+            let declared = view.declarations();
             let policy = declared.policy.as_ref().filter(|_| declared.config_rejected.is_none());
             policy.is_some_and(|policy| policy.digest == config.digest())
         });
@@ -93,7 +69,7 @@ impl Duties {
 
     /// Does its duties until `shutdown`. What fails is done again in a second.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut published = Published::default();
+        let mut last_heartbeat = TimeNs(0);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,27 +77,25 @@ impl Duties {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.tick(&mut published).await {
+            if let Err(error) = self.tick(&mut last_heartbeat).await {
                 tracing::warn!(error = error.as_ref() as &dyn Error, "trying again");
             }
         }
     }
 
-    async fn tick(&self, published: &mut Published) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn tick(&self, last_heartbeat: &mut TimeNs) -> Result<(), Box<dyn Error + Send + Sync>> {
         let now = (self.clock)();
-        if now.0.saturating_sub(published.heartbeat.0) >= HEARTBEAT_EVERY.0 {
+        if now.0.saturating_sub(last_heartbeat.0) >= HEARTBEAT_EVERY.0 {
             self.writer
-                .write(vec![Heartbeat { at_ns: now, queue: 0, dropped: 0, clock_offset_us: None }.into()])
+                .write(vec![
+                    Heartbeat { at_ns: now, queue: 0, dropped: 0, clock_offset_us: None, ..Heartbeat::default() }
+                        .into(),
+                ])
                 .await?;
-            published.heartbeat = now;
+            *last_heartbeat = now;
         }
         if self.projection.status().phase != Phase::Live {
             return Ok(());
-        }
-        if let Some(publisher) = &self.publisher {
-            for (subject, payload) in self.due_messages(published, now) {
-                publisher.publish(subject, payload).await?;
-            }
         }
         self.report_rejected(now).await
     }
@@ -129,14 +103,10 @@ impl Duties {
     /// Reports each rejected frame once: the fold forgets it when it sees the report.
     async fn report_rejected(&self, now: TimeNs) -> Result<(), Box<dyn Error + Send + Sync>> {
         let partition = self.projection.partition();
-        let events: Vec<Event> = self.projection.view(now, |view| {
-            let unreported = view.state.head().unreported.iter().take(REJECTED_PER_FRAME);
-            let report = |(seq, frame): (&u64, &spark_core::fold::RejectedFrame)| {
-                let spark_core::fold::RejectedFrame { subject, reason } = frame.clone();
-                Rejected { at_ns: now, partition, seq: *seq, subject, reason }.into()
-            };
-            unreported.map(report).collect()
-        });
+        let unreported = self.projection.unreported(REJECTED_PER_FRAME).into_iter();
+        let report =
+            |(seq, RejectedFrame { subject, reason })| Rejected { at_ns: now, partition, seq, subject, reason }.into();
+        let events: Vec<Event> = unreported.map(report).collect();
         if events.is_empty() {
             return Ok(());
         }
@@ -148,49 +118,4 @@ impl Duties {
         let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
         Ok(())
     }
-
-    fn due_messages(&self, published: &mut Published, now: TimeNs) -> Vec<(String, Bytes)> {
-        let mut messages = Vec::new();
-        let windows_due = now.0.saturating_sub(published.windows.0) >= WINDOWS_EVERY.0;
-        self.projection.view(now, |view| {
-            for target in view.targets() {
-                if windows_due && let Ok(figures) = view.window(target.name, Window::M5) {
-                    let message = figures.to_message(target.name, target.staleness_us);
-                    push(&mut messages, subject::window(target.name), &message);
-                }
-                let known = published.health.get(target.name);
-                let is_due = known
-                    .is_none_or(|(state, at)| *state != target.state || now.0.saturating_sub(at.0) >= HEALTH_EVERY.0);
-                if is_due {
-                    let (state, at, reason) = (target.state, rfc3339(now), target.reason.clone());
-                    let message = HealthMessage { target: target.name.clone(), state, at, reason };
-                    push(&mut messages, subject::health(target.name), &message);
-                    published.health.insert(target.name.clone(), (state, now));
-                }
-            }
-            let decisions = &view.state.head().declarations.gate_decisions;
-            let known = published.gate.get_or_insert_with(|| {
-                decisions.back().map(|gate| gate.id.to_string()).unwrap_or_default() // Those before this start are old news.
-            });
-            let fresh = decisions.iter().rev().take_while(|gate| gate.id.as_str() != known.as_str());
-            for gate in fresh.collect::<Vec<_>>().into_iter().rev() {
-                let (id, profile) = (gate.id.to_string(), gate.profile.clone());
-                let message = GateMessage { id, verdict: gate.verdict, profile, at: rfc3339(gate.at_ns) };
-                push(&mut messages, subject::GATE.to_owned(), &message);
-                published.gate = Some(gate.id.to_string());
-            }
-        });
-        if windows_due {
-            published.windows = now;
-        }
-        messages
-    }
-}
-
-/// The message in MessagePack, and in JSON on the sibling subject.
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
-fn push(messages: &mut Vec<(String, Bytes)>, subject: String, message: &impl serde::Serialize) {
-    let json = serde_json::to_vec(message).expect("string keys only, in memory");
-    messages.push((subject::json_sibling(&subject), json.into()));
-    messages.push((subject, to_msgpack(message).into()));
 }

@@ -177,8 +177,9 @@ impl Follow {
                 status.phase = Phase::Replaying { folded: position, of: caught_up_at };
             }
         });
-        metrics::gauge!(metric::LOG_LAST_SEQ).set(position.max(caught_up_at) as f64);
-        metrics::gauge!(metric::FOLD_LAG).set(caught_up_at.saturating_sub(position) as f64);
+        let partition = self.projection.partition().to_string();
+        metrics::gauge!(metric::LOG_LAST_SEQ, "partition" => partition.clone()).set(position.max(caught_up_at) as f64);
+        metrics::gauge!(metric::FOLD_LAG, "partition" => partition).set(caught_up_at.saturating_sub(position) as f64);
         Ok(())
     }
 

@@ -3,10 +3,13 @@
 //!
 //! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
 
+pub mod derived;
 pub mod duties;
 pub mod follow;
 pub mod gauges;
 mod projection;
+mod projections;
 pub mod store;
 
 pub use projection::{CheckpointError, FoldStatus, Phase, Projection};
+pub use projections::Projections;

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
-use spark_core::fold::{Applied, State};
-use spark_core::view::View;
+use spark_core::fold::{Applied, RejectedFrame, State};
+use spark_core::merkle::Hash;
+use spark_core::view::{Part, View};
 use spark_eventlog::{Bounds, Recorded};
 use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
@@ -66,7 +67,7 @@ struct Shared {
     position: watch::Sender<u64>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     state: State,
     buckets: Buckets,
     incarnation: String,
@@ -90,6 +91,16 @@ impl Buckets {
             Self::Memory(buckets) => buckets,
             Self::Stored(store) => store.as_mut(),
         }
+    }
+}
+
+impl Inner {
+    pub(crate) fn part(&self, partition: u16) -> Part<'_> {
+        Part { partition, state: &self.state, store: self.buckets.as_store() }
+    }
+
+    pub(crate) fn digest(&mut self) -> Hash {
+        self.state.digest()
     }
 }
 
@@ -154,20 +165,19 @@ impl Projection {
     /// Looks at the state from the instant `at`. The fold waits meanwhile: keep it short.
     pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
         let inner = self.read();
-        look(View { state: &inner.state, store: inner.buckets.as_store(), at })
-    }
-
-    /// Looks at the state from the instant `at`, together with its digest in hex: both are of the same position.
-    pub fn view_with_digest<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>, String) -> R) -> R {
-        let mut inner = self.write();
-        let Inner { state, buckets, .. } = &mut *inner;
-        let digest = spark_core::hex(&state.digest());
-        look(View { state, store: buckets.as_store(), at }, digest)
+        look(View { parts: vec![inner.part(self.partition())], at })
     }
 
     /// The state's digest at its position, in hex.
     pub fn digest(&self) -> String {
-        self.view_with_digest(TimeNs(0), |_view, digest| digest)
+        spark_core::hex(&self.write().digest())
+    }
+
+    /// Rejected frames that the log does not say of yet: at most so many, with their sequence numbers.
+    pub fn unreported(&self, at_most: usize) -> Vec<(u64, RejectedFrame)> {
+        let inner = self.read();
+        let unreported = inner.state.head().unreported.iter().take(at_most);
+        unreported.map(|(seq, frame)| (*seq, frame.clone())).collect()
     }
 
     /// Folds recorded frames in order. Frames that were folded before change nothing.
@@ -180,7 +190,8 @@ impl Projection {
                 for frame in chunk {
                     tally.add(&state.apply(&frame.to_leaf(), buckets.as_store_mut()));
                 }
-                metrics::gauge!(metric::FOLD_SERIES).set(state.series().len() as f64);
+                let partition = self.0.partition.to_string();
+                metrics::gauge!(metric::FOLD_SERIES, "partition" => partition).set(state.series().len() as f64);
                 state.head().position
             };
             tally.export();
@@ -228,11 +239,11 @@ impl Projection {
     }
 
     // A panic while a lock was held is a bug that the fold's own task reports; readers go on with what there is.
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.0.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.0.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -161,7 +161,7 @@ pub fn verdict(checks: &[CheckResult]) -> Verdict {
 pub fn decide(view: &View<'_>, slo: &Slo<'_>, health: &Health, circumstances: Circumstances) -> GateDecided {
     let Circumstances { positions, state_digest, build, by } = circumstances;
     let checks = checks(view, slo, health);
-    let policy = view.state.head().declarations.policy.as_ref();
+    let policy = view.declarations().policy.as_ref();
     let mut decided = GateDecided {
         id: "".into(),
         at_ns: view.at,

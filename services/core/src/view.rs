@@ -1,47 +1,63 @@
-//! `view = f(state, now)`: figures, states and health of targets at an instant.
+//! `view = f(state, now)`: figures, states and health of targets at an instant, over one partition or over several.
+//!
+//! Each partition is folded by itself. Windows add up exactly, so what is shown of several is what one would show; what
+//! is declared and decided is in partition 0.
 
-use std::collections::BTreeSet;
+mod figures;
+mod series;
 
-use spark_schemas::derived::{LatencyQuantiles, TargetState, WindowMessage};
-use spark_schemas::event::{Observed, Outcome};
-use spark_schemas::{Name, TimeNs};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use sha2::{Digest as _, Sha256};
+use spark_schemas::derived::TargetState;
+use spark_schemas::event::{Heartbeat, Observed, Outcome, StreamPosition};
+use spark_schemas::{Class, Name, TimeNs};
 
 use crate::bucket::{BucketStore, Tally};
 use crate::config::{Config, Profile, Role, Target};
-use crate::fold::State;
+use crate::fold::{AgentRun, Declarations, State, Totals};
+use crate::merkle::Hash;
 use crate::series::{NotKept, Series};
 use crate::window::{Tier, Window};
+
+pub use figures::Figures;
+pub use series::SeriesView;
+
+use series::Kept;
 
 /// The window that health, gate and pages judge by.
 pub const SLO_WINDOW: Window = Window::M5;
 
-/// A state looked at from an instant.
+/// The partition that has declarations and decisions.
+pub const DECLARING: u16 = 0;
+
+/// The fold of one partition.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
-    /// The state.
+pub struct Part<'a> {
+    /// Its number.
+    pub partition: u16,
+    /// Its state.
     pub state: &'a State,
     /// Its closed buckets.
     pub store: &'a dyn BucketStore,
-    /// The instant.
-    pub at: TimeNs,
 }
 
-/// One window's figures, of one target or of several together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
-    /// The window.
-    pub window: Window,
-    /// The start of its first bucket.
-    pub from: TimeNs,
-    /// The instant it ends at.
-    pub to: TimeNs,
-    /// What happened in it.
-    pub tally: Tally,
-    /// Observations that were due in it.
-    pub expected: u64,
-    /// Of these, received: each series for itself, so that one series' latest observation, which is not due yet, does not
-    /// stand for another's missing one.
-    pub received: u64,
+impl Part<'_> {
+    /// Up to where its log was folded.
+    pub fn position(&self) -> StreamPosition {
+        StreamPosition { partition: self.partition, seq: self.state.head().position }
+    }
+}
+
+/// The partitions' states looked at from an instant.
+#[derive(Clone)]
+pub struct View<'a> {
+    /// Each partition by itself.
+    pub parts: Vec<Part<'a>>,
+    /// The instant.
+    pub at: TimeNs,
 }
 
 /// One target at an instant.
@@ -54,11 +70,13 @@ pub struct TargetView<'a> {
     /// What it is like.
     pub state: TargetState,
     /// The same in a sentence.
-    pub reason: String,
+    pub reason: Cow<'a, str>,
     /// The observation of the latest slot, of any agent.
     pub latest: Option<&'a Observed>,
     /// How far past due the next observation is, in microseconds; `None` before the first.
     pub staleness_us: Option<u64>,
+    /// What each agent saw of it, in the order of their names.
+    pub series: Rc<[SeriesView<'a>]>,
 }
 
 impl TargetView<'_> {
@@ -93,56 +111,19 @@ pub struct UnknownProfile {
     pub known: String,
 }
 
-impl Figures {
-    /// Failed of all observations, in parts per million, rounded up so that a failure never reads as none.
-    pub fn error_rate_ppm(&self) -> Option<u64> {
-        ppm_rounded_up(self.tally.failed, self.tally.count())
+/// The digest of several partitions' states: of a single one its own; else SHA-256 over each one's number, as two bytes
+/// with the high one first, and its state's digest, in the order of the numbers.
+pub fn digest_over(digests: impl IntoIterator<Item = (u16, Hash)>) -> Hash {
+    let digests: Vec<(u16, Hash)> = digests.into_iter().collect();
+    if let [(_, alone)] = digests[..] {
+        return alone;
     }
-
-    /// Received of expected observations, in parts per million, rounded down, at most a million.
-    pub fn completeness_ppm(&self) -> Option<u64> {
-        let (received, expected) = (u128::from(self.received), u128::from(self.expected));
-        (expected > 0).then(|| (received * 1_000_000 / expected) as u64)
+    let mut hasher = Sha256::new();
+    for (partition, digest) in digests {
+        hasher.update(partition.to_be_bytes());
+        hasher.update(digest);
     }
-
-    /// The 95th percentile of latency in microseconds.
-    pub fn latency_p95_us(&self) -> Option<u64> {
-        self.tally.latencies.quantile_us(950_000)
-    }
-
-    /// The quantiles that are shown.
-    pub fn quantiles(&self) -> Option<LatencyQuantiles> {
-        let quantile = |ppm| self.tally.latencies.quantile_us(ppm);
-        Some(LatencyQuantiles {
-            p50: quantile(500_000)?,
-            p90: quantile(900_000)?,
-            p95: quantile(950_000)?,
-            p99: quantile(990_000)?,
-            max: self.tally.latencies.max_us()?,
-        })
-    }
-
-    /// As subscribers and the API see it; `target` is `*` for the default selection over all.
-    pub fn to_message(&self, target: &str, staleness_us: Option<u64>) -> WindowMessage {
-        WindowMessage {
-            target: target.to_owned(),
-            window: self.window.to_string(),
-            from: rfc3339(self.from),
-            to: rfc3339(self.to),
-            count: self.tally.count(),
-            failed: self.tally.failed,
-            missed: self.tally.missed,
-            expected: self.expected,
-            error_rate_ppm: self.error_rate_ppm(),
-            completeness_ppm: self.completeness_ppm(),
-            staleness_ms: staleness_us.map(|us| us.div_ceil(1_000)),
-            latency_us: self.quantiles(),
-        }
-    }
-}
-
-fn ppm_rounded_up(part: u64, whole: u64) -> Option<u64> {
-    (whole > 0).then(|| (u128::from(part) * 1_000_000).div_ceil(u128::from(whole)) as u64)
+    hasher.finalize().into()
 }
 
 /// An instant as RFC 3339 in UTC, with as many decimals of a second as it has.
@@ -160,23 +141,59 @@ pub fn parse_rfc3339(text: &str) -> Option<TimeNs> {
 }
 
 impl<'a> View<'a> {
+    /// A view of a log that is one partition.
+    pub fn of_one(state: &'a State, store: &'a dyn BucketStore, at: TimeNs) -> Self {
+        Self { parts: vec![Part { partition: DECLARING, state, store }], at }
+    }
+
+    /// What was declared and decided; nothing where partition 0 is not looked at.
+    pub fn declarations(&self) -> &'a Declarations {
+        static NONE: std::sync::LazyLock<Declarations> = std::sync::LazyLock::new(Declarations::default);
+        let declaring = self.parts.iter().find(|part| part.partition == DECLARING);
+        declaring.map_or(&NONE, |part| &part.state.head().declarations)
+    }
+
+    /// The greatest `received_ns` of any partition.
+    pub fn fold_time(&self) -> TimeNs {
+        self.parts.iter().map(|part| part.state.head().fold_time).max().unwrap_or_default()
+    }
+
+    /// Counts over all partitions.
+    pub fn totals(&self) -> Totals {
+        self.parts.iter().map(|part| part.state.head().totals).sum()
+    }
+
+    /// Every run of every agent; one that published to several partitions once for each.
+    pub fn agent_runs(&self) -> Vec<AgentRun<'a>> {
+        let mut runs: Vec<AgentRun<'a>> = self.parts.iter().flat_map(|part| part.state.agent_runs()).collect();
+        runs.sort_by_key(|run| (run.agent, run.class, run.boot));
+        runs
+    }
+
+    /// The latest heartbeat of an agent.
+    pub fn heartbeat(&self, agent: &str, class: Class) -> Option<&'a Heartbeat> {
+        let heard = self.parts.iter().filter_map(|part| part.state.head().heartbeats.get(agent)?.get(&class));
+        heard.max_by_key(|heartbeat| heartbeat.at_ns)
+    }
+
     /// The configuration in force; the default one before any is.
-    pub fn config(&self) -> std::borrow::Cow<'a, Config> {
-        match &self.state.head().declarations.policy {
-            Some(policy) => std::borrow::Cow::Borrowed(&policy.config),
-            None => std::borrow::Cow::Owned(Config::default()),
+    pub fn config(&self) -> Cow<'a, Config> {
+        match &self.declarations().policy {
+            Some(policy) => Cow::Borrowed(&policy.config),
+            None => Cow::Owned(Config::default()),
         }
     }
 
     fn configured(&self) -> &'a [Target] {
-        self.state.head().declarations.policy.as_ref().map_or(&[], |policy| &policy.config.targets)
+        self.declarations().policy.as_ref().map_or(&[], |policy| &policy.config.targets)
     }
 
     /// Every target: those configured in their order, then those that only agents speak of and still probe.
     pub fn targets(&self) -> Vec<TargetView<'a>> {
         let configured = self.configured().iter().map(|target| self.target_view(&target.name, Some(target)));
         let in_config: BTreeSet<&Name> = self.configured().iter().map(|target| &target.name).collect();
-        let probed = self.state.series().iter().filter(|series| is_probed(series)).map(target_of);
+        let all = self.parts.iter().flat_map(|part| part.state.series());
+        let probed = all.filter(|series| series.head.expectation.current().is_some()).map(|series| &series.head.target);
         let others: BTreeSet<&Name> = probed.filter(|name| !in_config.contains(name)).collect();
         configured.chain(others.into_iter().map(|name| self.target_view(name, None))).collect()
     }
@@ -186,78 +203,101 @@ impl<'a> View<'a> {
         if let Some(target) = self.configured().iter().find(|target| target.name.as_str() == name) {
             return Some(self.target_view(&target.name, Some(target)));
         }
-        let series = self.state.series_of(name).next()?;
-        Some(self.target_view(&series.head.target, None))
+        let name = self.series_of(name).first()?.target;
+        Some(self.target_view(name, None))
+    }
+
+    /// What each agent saw of a target, and what is expected of those that the configuration names; in their order.
+    pub fn series_of(&self, target: &str) -> Vec<SeriesView<'a>> {
+        let declared = self.declarations().expected.get_key_value(target);
+        if let ([part], None) = (self.parts.as_slice(), declared) {
+            let alone = |series: &'a Series| {
+                SeriesView::new(&series.head.target, &series.head.agent, vec![(series, part.store)], None)
+            };
+            return part.state.series_of(target).map(alone).collect();
+        }
+        let mut by_agent: BTreeMap<&'a Name, (&'a Name, Vec<Kept<'a>>)> = BTreeMap::new();
+        if let Some((target, agents)) = declared {
+            agents.keys().for_each(|agent| drop(by_agent.insert(agent, (target, Vec::new()))));
+        }
+        for part in &self.parts {
+            for series in part.state.series_of(target) {
+                let (_, kept) = by_agent.entry(&series.head.agent).or_insert((&series.head.target, Vec::new()));
+                kept.push((series, part.store));
+            }
+        }
+        let expected = |agent| declared.and_then(|(_, agents)| agents.get(agent));
+        let of = |(agent, (target, kept))| SeriesView::new(target, agent, kept, expected(agent));
+        by_agent.into_iter().map(of).collect()
     }
 
     fn target_view(&self, name: &'a Name, config: Option<&'a Target>) -> TargetView<'a> {
+        let series: Rc<[SeriesView<'a>]> = self.series_of(name).into();
+        let staleness_of = |agent: &Name| series.iter().find(|one| one.agent == agent)?.staleness_us(self.at);
         // The agent with the freshest observation speaks for the target.
-        let freshest = self
-            .state
-            .series_of(name)
-            .filter(|series| series.head.latest.is_some())
-            .max_by_key(|series| series.head.latest.as_ref().map(|latest| latest.slot_ns));
-        let latest = freshest.and_then(|series| series.head.latest.as_ref());
+        let freshest = series.iter().filter_map(|one| Some((one, one.latest()?)));
+        let freshest = freshest.max_by_key(|(_, latest)| latest.slot_ns);
+        let latest = freshest.map(|(_, latest)| latest);
         // Agents that the configuration names are waited for, each; a silent one is not covered by another that speaks.
         let named = config.map_or(&[][..], |config| self.agents_of(config));
-        let silent = named.iter().find(|agent| self.staleness_of(name, agent).is_none());
+        let silent = named.iter().find(|agent| staleness_of(agent).is_none());
         let staleness_us = match (named, silent) {
-            ([], _) => freshest.and_then(|series| series.staleness_us(self.at)),
-            (named, None) => named.iter().filter_map(|agent| self.staleness_of(name, agent)).max(),
+            ([], _) => freshest.and_then(|(series, _)| series.staleness_us(self.at)),
+            (named, None) => named.iter().filter_map(staleness_of).max(),
             (_, Some(_)) => None,
         };
         let limit_us = self.active_profile().map_or(u64::MAX, |profile| profile.staleness.0);
         let (state, reason) = match (latest, staleness_us) {
-            (None, _) => (TargetState::Unknown, "not observed yet".to_owned()),
+            (None, _) => (TargetState::Unknown, "not observed yet".into()),
             (Some(_), None) if let Some(agent) = silent => {
-                (TargetState::Unknown, format!("agent {agent} has not observed it yet"))
+                (TargetState::Unknown, format!("agent {agent} has not observed it yet").into())
             }
             // However old the observation is: nobody can say that the next one is overdue.
-            (Some(_), None) => (TargetState::Unknown, "no agent has said how often it is probed".to_owned()),
+            (Some(_), None) => (TargetState::Unknown, "no agent has said how often it is probed".into()),
             (Some(_), Some(us)) if us >= limit_us => {
-                (TargetState::Unknown, format!("the next observation is {} s overdue", us / 1_000_000))
+                (TargetState::Unknown, format!("the next observation is {} s overdue", us / 1_000_000).into())
             }
             (Some(latest), _) if latest.outcome == Outcome::Fail => {
-                let detail = latest.detail.as_deref().unwrap_or("failed");
-                (TargetState::Down, detail.to_owned())
+                (TargetState::Down, latest.detail.as_deref().unwrap_or("failed").into())
             }
-            (Some(_), _) => (TargetState::Up, "the latest check passed".to_owned()),
+            (Some(_), _) => (TargetState::Up, "the latest check passed".into()),
         };
-        TargetView { name, config, state, reason, latest, staleness_us }
+        TargetView { name, config, state, reason, latest, staleness_us, series }
     }
 
     fn agents_of(&self, target: &'a Target) -> &'a [Name] {
-        let policy = self.state.head().declarations.policy.as_ref();
-        policy.map_or(&[], |policy| policy.config.agents_of(target))
-    }
-
-    fn staleness_of(&self, target: &str, agent: &Name) -> Option<u64> {
-        self.state.series_of(target).find(|series| series.head.agent == *agent)?.staleness_us(self.at)
+        self.declarations().policy.as_ref().map_or(&[], |policy| policy.config.agents_of(target))
     }
 
     fn active_profile(&self) -> Option<&'a Profile> {
-        let policy = self.state.head().declarations.policy.as_ref()?;
+        let policy = self.declarations().policy.as_ref()?;
         policy.config.profiles.get(&policy.config.profile)
     }
 
     /// A window of one target, all its agents together.
     pub fn window(&self, target: &str, window: Window) -> Result<Figures, NotKept> {
-        self.figures(window, self.state.series_of(target))
+        self.figures(window, &self.series_of(target))
     }
 
     /// A window of several targets together.
     pub fn window_over(&self, targets: &[TargetView<'a>], window: Window) -> Result<Figures, NotKept> {
-        self.figures(window, targets.iter().flat_map(|target| self.state.series_of(target.name)))
+        self.figures(window, targets.iter().flat_map(|target| target.series.iter()))
     }
 
     /// A window of some series together.
-    pub fn figures<'s>(&self, window: Window, series: impl Iterator<Item = &'s Series>) -> Result<Figures, NotKept> {
-        let from = window.first_bucket(self.at);
-        let mut figures = Figures { window, from, to: self.at, tally: Tally::default(), expected: 0, received: 0 };
+    pub fn figures<'s>(
+        &self,
+        window: Window,
+        series: impl IntoIterator<Item = &'s SeriesView<'a>>,
+    ) -> Result<Figures, NotKept>
+    where
+        'a: 's,
+    {
+        let mut figures = Figures::empty(window, self.at);
         for one in series {
             let before = figures.tally.count();
-            one.add_window(window, self.at, self.store, &mut figures.tally)?;
-            let due = one.head.expectation.due(from, self.at);
+            one.add_window(window, self.at, &mut figures.tally)?;
+            let due = one.expectation.due(figures.from, self.at);
             figures.expected += due;
             figures.received += due.min(figures.tally.count() - before);
         }
@@ -266,10 +306,10 @@ impl<'a> View<'a> {
 
     /// What happened to `targets` in each bucket of `tier` from `from` up to the instant; empty buckets are left out.
     pub fn history(&self, targets: &[TargetView<'a>], tier: Tier, from: TimeNs) -> Vec<(TimeNs, Tally)> {
-        let past = TimeNs(self.at.0.saturating_add(1));
-        let mut by_start = std::collections::BTreeMap::<TimeNs, Tally>::new();
-        for series in targets.iter().flat_map(|target| self.state.series_of(target.name)) {
-            for bucket in series.buckets(tier, tier.bucket_start(from)..past, self.store) {
+        let starts = tier.bucket_start(from)..TimeNs(self.at.0.saturating_add(1));
+        let mut by_start = BTreeMap::<TimeNs, Tally>::new();
+        for series in targets.iter().flat_map(|target| target.series.iter()) {
+            for bucket in series.buckets(tier, starts.clone()) {
                 by_start.entry(bucket.start).or_default().add(&bucket.tally);
             }
         }
@@ -284,37 +324,26 @@ impl<'a> View<'a> {
 
     /// The profile's figures; the configuration's own profile when `profile` is `None`.
     pub fn slo(&self, profile: Option<&str>) -> Result<Slo<'a>, UnknownProfile> {
+        self.slo_of(self.targets(), profile)
+    }
+
+    /// The same of targets that were looked at before: all that there are.
+    pub fn slo_of(&self, mut targets: Vec<TargetView<'a>>, profile: Option<&str>) -> Result<Slo<'a>, UnknownProfile> {
         let config = self.config();
         let wanted = profile.unwrap_or(&config.profile);
         let Some((profile_name, profile)) = config.profiles.get_key_value(wanted) else {
             let known: Vec<&str> = config.profiles.keys().map(Name::as_str).collect();
             return Err(UnknownProfile { wanted: wanted.to_owned(), known: known.join(", ") });
         };
-        let mut targets = self.targets();
         match profile.targets.as_slice() {
             [] => targets.retain(|target| !target.is_demo()),
             named => targets.retain(|target| named.contains(target.name)),
         }
         let overdue: Option<Vec<u64>> = targets.iter().map(|target| target.staleness_us).collect();
         let staleness_us = overdue.and_then(|all| all.into_iter().max());
-        let nothing = || Figures {
-            window: SLO_WINDOW,
-            from: SLO_WINDOW.first_bucket(self.at),
-            to: self.at,
-            tally: Tally::default(),
-            expected: 0,
-            received: 0,
-        };
         // An instant that the buckets no longer reach has no figures: it reads as no data, never as health.
-        let figures = self.window_over(&targets, SLO_WINDOW).unwrap_or_else(|_not_kept| nothing());
+        let figures = self.window_over(&targets, SLO_WINDOW);
+        let figures = figures.unwrap_or_else(|_not_kept| Figures::empty(SLO_WINDOW, self.at));
         Ok(Slo { profile_name: profile_name.clone(), profile: profile.clone(), targets, figures, staleness_us })
     }
-}
-
-fn target_of(series: &Series) -> &Name {
-    &series.head.target
-}
-
-fn is_probed(series: &Series) -> bool {
-    series.head.expectation.current().is_some()
 }

@@ -44,7 +44,9 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "intervl = \"5s\"",
         1,
         "unknown field `intervl`, expected one of `name`, `url`, `interval`, `timeout`, `role`, `demo`, `agents`, \
-         `method`, `headers`, `expect_status`, `expect_body`, `latency_max`, `certificate_days_min`, `ca_file`",
+         `method`, `headers`, `body`, `redirects_max`, `connection`, `expect_status`, `expect_headers`, `expect_body`, \
+         `expect_body_matches`, `expect_json`, `body_bytes_max`, `expect_records`, `latency_max`, \
+         `certificate_days_min`, `ca_file`, `server_name`",
     );
     let probe = "unknown field `lingr`, expected one of `linger`, `concurrency`, `outbox_bytes_max`";
     assert_refused("[probe]\nlingr = \"1s\"\n", (2, 1), probe);
@@ -106,7 +108,7 @@ fn urls_that_no_check_can_use_are_refused() {
     let relative = format!("not a URL (relative URL without a base): {write}");
     assert_refused(&with_url("shop.example"), (3, 7), &relative);
     assert_refused(&with_url("https://"), (3, 7), &format!("not a URL (empty host): {write}"));
-    let scheme = "no check for scheme \"ftp\"; there are: http, https, tcp";
+    let scheme = "no check for scheme \"ftp\"; there are: http, https, tcp, tls, dns";
     assert_refused(&with_url("ftp://shop.example"), (3, 7), scheme);
     assert_refused(&with_url("tcp:db.example:5432"), (3, 7), "the URL names no host");
     let port = "a tcp target needs a port, such as tcp://db.example:5432";
@@ -166,14 +168,65 @@ fn a_key_that_the_check_would_ignore_is_refused() {
         ("headers", "{ A = \"b\" }", 11),
         ("expect_status", "[204]", 17),
         ("expect_body", "\"ok\"", 15),
+        ("body", "\"{}\"", 8),
+        ("redirects_max", "1", 17),
+        ("connection", "\"reuse\"", 14),
+        ("expect_headers", "[{ name = \"a\" }]", 18),
+        ("expect_body_matches", "\"ok\"", 23),
+        ("expect_json", "[{ path = \"$\" }]", 15),
+        ("body_bytes_max", "10", 18),
     ] {
         let message = format!("{key} is for http and https targets; this one is tcp");
         assert_refused(&format!("{tcp}{key} = {value}\n"), (4, column), &message);
     }
     for (key, value, column) in [("certificate_days_min", "14", 24), ("ca_file", "\"ca.pem\"", 11)] {
         let http = format!("[[target]]\nname = \"a\"\nurl = \"http://a.example/\"\n{key} = {value}\n");
-        assert_refused(&http, (4, column), &format!("{key} is for https targets; this one is http"));
+        assert_refused(&http, (4, column), &format!("{key} is for https and tls targets; this one is http"));
     }
+}
+
+#[test]
+fn conditions_that_can_not_be_judged_are_refused() {
+    let pattern = "expect_body_matches = \"a(b\"";
+    let write = "write one such as \"^ok\", in the syntax of Rust's regex crate";
+    assert_line_refused(pattern, 23, &format!("not a regular expression (unclosed group): {write}"));
+    let huge = error_of(&format!("{TARGET}expect_body_matches = \"(a{{1000}}){{1000}}\"\n"));
+    assert!(huge.message.contains("exceeds size limit"), "{huge}");
+    let json = "expect_json = [{ path = \"$.a\", equals = 1 }, { path = \"status\" }]";
+    let error = error_of(&format!("{TARGET}{json}\n"));
+    assert_eq!((error.line, error.column), (4, 55));
+    assert!(error.message.starts_with("not a JSON path of RFC 9535 (at character 1"), "{error}");
+    assert_line_refused(
+        "expect_json = [{ path = \"$.a\", equal = 1 }]",
+        32,
+        "unknown field `equal`, expected one of `path`, `equals`, `min`, `max`",
+    );
+    assert_line_refused(
+        "expect_json = [{ path = \"$.a\", equals = nan }]",
+        15,
+        "$.a can't be compared with what is no number",
+    );
+    assert_line_refused(
+        "expect_headers = [{ name = \"a\", equal = \"b\" }]",
+        33,
+        "unknown field `equal`, expected one of `name`, `equals`, `contains`, `matches`",
+    );
+    assert_line_refused("expect_headers = [{ name = \"a b\" }]", 18, "\"a b\" is not an HTTP header name");
+    let connection = "unknown variant `keep`, expected `fresh` or `reuse`";
+    assert_line_refused("connection = \"keep\"", 14, connection);
+    assert_line_refused("redirects_max = 11", 17, "redirects_max must be from 0 to 10");
+    assert_line_refused("body_bytes_max = 0", 18, "body_bytes_max must be from 1 to 16777216 (16 MiB)");
+    assert_line_refused("server_name = \"a b\"", 15, "server_name must be a DNS name or an address");
+}
+
+#[test]
+fn a_dns_target_that_asks_for_nothing_is_refused() {
+    let dns = |url: &str| format!("[[target]]\nname = \"a\"\nurl = \"{url}\"\n");
+    let types = "no record type \"PTR\"; there are: A, AAAA, CNAME, MX, TXT, NS, SRV";
+    assert_refused(&dns("dns:shop.example?type=PTR"), (3, 7), types);
+    assert_refused(&dns("tls://mail.example"), (3, 7), "a tls target needs a port, such as tls://db.example:5432");
+    let records = "expect_records is for dns targets; this one is https";
+    assert_line_refused("expect_records = [\"192.0.2.1\"]", 18, records);
 }
 
 #[test]
@@ -221,6 +274,14 @@ role = "ui"
 method = "POST"
 headers = { Authorization = "env:TOKEN", X-Team = "ödeme" }
 expect_status = [200, "201-204", 401]
+body = "env:BODY"
+redirects_max = 3
+connection = "reuse"
+expect_headers = [{ name = "Content-Type", contains = "json", matches = "^application/" }, { name = "ETag" }]
+expect_body_matches = '"status":\s*"(UP|OK)"'
+expect_json = [{ path = "$.n", min = 1, max = 2.5 }, { path = "$['a']", equals = { b = [1, "ü", true, -0.5] } }]
+body_bytes_max = 4096
+server_name = "internal.example"
 expect_body = "\"status\": \"UP\""
 latency_max = "800ms"
 certificate_days_min = 14
@@ -233,6 +294,17 @@ url = "tcp://[::1]:5432"
 interval = "1d"
 role = "executor"
 demo = true
+
+[[target]]
+name = "names"
+url = "dns://192.0.2.1/shop.example?type=MX"
+expect_records = ["10 mail.shop.example"]
+
+[[target]]
+name = "mail"
+url = "tls://mail.example:993"
+certificate_days_min = 14
+server_name = "imap.example"
 
 [profiles.strict]
 latency_p95 = "1us"

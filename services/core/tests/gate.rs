@@ -88,7 +88,7 @@ impl Spark {
     }
 
     fn view(&self, at: TimeNs) -> View<'_> {
-        View { state: &self.state, store: &self.buckets, at }
+        View::of_one(&self.state, &self.buckets, at)
     }
 
     fn health(&self, at: TimeNs) -> Health {
@@ -395,8 +395,9 @@ fn an_agent_that_the_configuration_no_longer_names_is_no_longer_waited_for() {
     assert_eq!(spark.decide(START).verdict, Verdict::NoData);
     spark.apply(&config());
     assert_eq!(spark.decide(START).verdict, Verdict::Pass);
-    let silent = spark.state.series_of("ui").find(|series| series.head.agent.as_str() == "fra-1").unwrap();
-    assert_eq!(silent.head.expectation.current(), None);
+    let view = spark.view(START);
+    let silent = view.series_of("ui").into_iter().find(|series| series.agent.as_str() == "fra-1").unwrap();
+    assert!(!silent.is_probed());
 }
 
 #[test]

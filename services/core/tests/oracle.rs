@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::State;
-use spark_core::series::Series;
-use spark_core::view::{Figures, View};
+use spark_core::view::{Figures, SeriesView, View};
 use spark_core::window::Window;
 use spark_schemas::TimeNs;
 use support::history::{Instant, TARGETS, Told, instants, steps, tell};
@@ -31,17 +30,12 @@ impl Fold {
     }
 
     fn view(&self, at: TimeNs) -> View<'_> {
-        View { state: &self.state, store: &self.buckets, at }
+        View::of_one(&self.state, &self.buckets, at)
     }
 }
 
 /// The figures, or `None` where the buckets are rightly gone.
-fn figures<'s>(
-    view: &View<'_>,
-    window: Window,
-    series: impl Iterator<Item = &'s Series>,
-    fold_time: TimeNs,
-) -> Option<Figures> {
+fn figures(view: &View<'_>, window: Window, series: &[SeriesView<'_>], fold_time: TimeNs) -> Option<Figures> {
     let kept_from = fold_time.0.saturating_sub(window.tier().kept_ns());
     match view.figures(window, series) {
         Ok(figures) => Some(figures),
@@ -78,22 +72,24 @@ fn assert_all_figures_equal(folds: [&Fold; 2], oracle: &Oracle, at: TimeNs) {
             over_all.add(&exact);
             by_target.entry(target).or_default().add(&exact);
             for view in &views {
-                let series = || view.state.series_of(target).filter(|one| one.head.agent.as_str() == agent);
-                let Some(figures) = figures(view, window, series(), oracle.fold_time) else { continue };
+                let mut series = view.series_of(target);
+                series.retain(|one| one.agent.as_str() == agent);
+                let Some(figures) = figures(view, window, &series, oracle.fold_time) else { continue };
                 assert_equal(&figures, &exact, &format!("{target} by {agent} over {window} at {at}"));
-                let staleness = series().next().unwrap().staleness_us(at);
+                let staleness = series[0].staleness_us(at);
                 assert_eq!(staleness, facts.staleness_us(at), "staleness of {target} by {agent} at {at}");
             }
         }
         for view in &views {
             for (target, exact) in &by_target {
-                let Some(figures) = figures(view, window, view.state.series_of(target), oracle.fold_time) else {
+                let Some(figures) = figures(view, window, &view.series_of(target), oracle.fold_time) else {
                     continue;
                 };
                 assert_eq!(view.window(target, window).as_ref(), Ok(&figures));
                 assert_equal(&figures, exact, &format!("{target} over {window} at {at}"));
             }
-            let Some(figures) = figures(view, window, view.state.series().iter(), oracle.fold_time) else { continue };
+            let all: Vec<_> = by_target.keys().flat_map(|target| view.series_of(target)).collect();
+            let Some(figures) = figures(view, window, &all, oracle.fold_time) else { continue };
             assert_equal(&figures, &over_all, &format!("all series over {window} at {at}"));
         }
     }

@@ -39,7 +39,7 @@ fn save_and_load(state: &State, buckets: &MemoryBuckets) -> State {
 
 /// Every figure a window has, for every target, at the fold's time.
 fn figures(state: &State, buckets: &MemoryBuckets) -> Vec<spark_core::view::Figures> {
-    let view = spark_core::view::View { state, store: buckets, at: state.head().fold_time };
+    let view = spark_core::view::View::of_one(state, buckets, state.head().fold_time);
     let of_target = |target| Window::ALL.map(|window| view.window(target, window).unwrap());
     TARGETS.into_iter().flat_map(of_target).collect()
 }

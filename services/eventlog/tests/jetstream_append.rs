@@ -33,7 +33,7 @@ async fn positions_come_back_in_the_order_of_the_frames() {
     assert_eq!(appended, expected);
     for (recorded, sent) in read_all(&log).await.into_iter().zip(frames(0..1_000)) {
         assert_eq!(recorded.subject, sent.subject.to_string());
-        assert_eq!(recorded.msg_id, sent.msg_id.to_string());
+        assert_eq!(recorded.msg_id.parse(), Ok(sent.msg_id));
         assert_eq!(recorded.payload, sent.payload);
     }
     assert_eq!(log.append(vec![]).await.unwrap(), []);
@@ -100,7 +100,7 @@ async fn every_acknowledged_frame_survives_kill_9_once() {
     assert_eq!(all.len(), 6_000, "each frame once");
     for (seq, position) in positions {
         let recorded = &all[usize::try_from(position).unwrap() - 1];
-        assert_eq!(recorded.msg_id, frame(seq).msg_id.to_string(), "the frame at the position that was acknowledged");
+        assert_eq!(recorded.msg_id.parse(), Ok(frame(seq).msg_id), "the frame at the position that was acknowledged");
     }
 }
 
@@ -178,4 +178,30 @@ async fn frames_of_another_partition_and_frames_too_large_are_refused() {
     log.append(frames(40..41)).await.unwrap();
     let all = read_all(&log).await;
     assert!(all.iter().all(|recorded| recorded.payload.len() < 1_000), "none of the large ones");
+}
+
+#[tokio::test]
+async fn nobody_takes_a_frames_message_id_away_by_publishing_under_it_first() {
+    let server = Server::start().await;
+    let (_client, log) = server.log_with_stream().await;
+    // Another agent that knows the run's identity, and claims its next thousand numbers.
+    let other = async_nats::connect(server.url()).await.unwrap();
+    for sent in frames(0..1_000) {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", sent.msg_id.to_string());
+        other.publish_with_headers("spark.evt.0.evil.obs", headers, "mine".into()).await.unwrap();
+    }
+    other.flush().await.unwrap();
+    until("the claims are in the stream", async || log.bounds().await.unwrap().last_seq == 1_000).await;
+
+    // Few go one by one, many as a batch.
+    for range in [0..3, 3..1_000] {
+        let appended = log.append(frames(range)).await.unwrap();
+        assert!(appended.iter().all(|appended| !appended.duplicate), "{appended:?}");
+    }
+    let all = read_all(&log).await;
+    let kept: Vec<_> = all.iter().filter(|recorded| recorded.subject == "spark.evt.0.ist-1.obs").collect();
+    assert_eq!(kept.len(), 1_000, "each frame is in the log");
+    // What was seen of one frame's id is of no use for the next.
+    assert!(kept.iter().all(|recorded| recorded.msg_id.rsplit('-').next().is_some_and(|seal| seal.len() == 16)));
 }

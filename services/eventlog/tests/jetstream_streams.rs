@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, Stor
 use spark_eventlog::EventLog;
 use spark_eventlog::jetstream::{
     ConnectError, ConnectOptions, Credentials, InitError, InitOptions, JetStreamLog, OpenError, Outcome, connect, init,
+    partitions,
 };
 use support::{Server, chain, frames, until};
 
@@ -19,6 +20,7 @@ fn options(servers: &[&str]) -> ConnectOptions {
         credentials: None,
         name: "spark-test".to_owned(),
         inbox_prefix: None,
+        ca_file: None,
     }
 }
 
@@ -173,4 +175,30 @@ async fn an_incarnation_outlives_the_server_but_not_the_stream() {
     server.admin().await.delete_stream("EVENTS").await.unwrap();
     init(&client, &InitOptions::default()).await.unwrap();
     assert_ne!(log.bounds().await.unwrap().incarnation, empty.incarnation);
+}
+
+#[tokio::test]
+async fn the_streams_say_how_many_partitions_there_are() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    assert!(matches!(partitions(&client, 0).await, Err(OpenError::Missing { stream }) if stream == "EVENTS"));
+    let with = |number| InitOptions { partitions: NonZeroU16::new(number).unwrap(), ..InitOptions::default() };
+    init(&client, &with(2)).await.unwrap();
+    for partition in 0..2 {
+        assert_eq!(partitions(&client, partition).await.unwrap().get(), 2);
+    }
+
+    // More, if that is meant; the frames stay.
+    JetStreamLog::open(&client, 0).await.unwrap().append(frames(0..3)).await.unwrap();
+    let error = init(&client, &with(3)).await.unwrap_err().to_string();
+    assert_eq!(error, r#"stream EVENTS exists with other settings: partitions of the log is "2", not "3""#);
+    init(&client, &InitOptions { update: true, ..with(3) }).await.unwrap();
+    for partition in 0..3 {
+        assert_eq!(partitions(&client, partition).await.unwrap().get(), 3);
+    }
+    assert_eq!(JetStreamLog::open(&client, 0).await.unwrap().bounds().await.unwrap().last_seq, 3);
+
+    // Fewer, never.
+    let error = init(&client, &InitOptions { update: true, ..with(1) }).await.unwrap_err();
+    assert!(matches!(error, InitError::Fewer { .. }), "{error}");
 }

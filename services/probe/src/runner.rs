@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use spark_eventlog::clock::WallClock;
 use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome};
 use spark_schemas::{Name, TimeNs, metric};
@@ -64,6 +64,7 @@ pub(crate) struct Runner {
 }
 
 struct Meters {
+    running: Gauge,
     passed: Counter,
     failed: Counter,
     lateness: Histogram,
@@ -74,6 +75,7 @@ impl Meters {
     fn new(target: &Name) -> Self {
         let checks = |outcome| counter!(metric::PROBE_CHECKS, "target" => target.to_string(), "outcome" => outcome);
         Self {
+            running: gauge!(metric::PROBE_RUNNING),
             passed: checks("ok"),
             failed: checks("fail"),
             lateness: histogram!(metric::PROBE_LATENESS),
@@ -159,7 +161,10 @@ impl Runner {
     /// Runs the check; `None` when it was given up.
     async fn run_check(&self, slot: TimeNs, started: TimeNs) -> Option<Observed> {
         self.meters.lateness.record(started.since_us(slot) as f64 / 1e6);
-        let outcome = self.stop.abort.run_until_cancelled(self.check.run(started)).await?;
+        self.meters.running.increment(1);
+        let outcome = self.stop.abort.run_until_cancelled(self.check.run(started)).await;
+        self.meters.running.decrement(1);
+        let outcome = outcome?;
         let CheckOutcome { latency_us, outcome, reason, detail, status, phases, certificate_expires_ns } = outcome;
         let count = if outcome == Outcome::Ok { &self.meters.passed } else { &self.meters.failed };
         count.increment(1);

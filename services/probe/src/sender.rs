@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use spark_eventlog::{AppendError, Appended, EventLog, Outgoing};
 use spark_schemas::{Boot, metric};
 use tokio::task::JoinError;
@@ -51,6 +51,11 @@ impl Sender {
             match self.on_disk(|reader| reader.next(WINDOW_FRAMES)).await? {
                 Ok(batch) if !batch.frames.is_empty() => self.deliver(batch, &mut sent).await?,
                 Ok(_nothing) if is_last => break,
+                Ok(_nothing) if self.outbox.take_retired() => {
+                    if let Err(error) = self.on_disk(Reader::delete_acknowledged).await? {
+                        self.say_disk_error(&error);
+                    }
+                }
                 Ok(_nothing) => tokio::select! {
                     _ = written.changed() => {}
                     () = self.last_written.cancelled() => {}
@@ -131,7 +136,7 @@ impl Sender {
         }
         sent.frames += frames;
         counter!(metric::OUTBOX_ACKED).increment(frames);
-        gauge!(metric::OUTBOX_FRAMES).set(self.outbox.frames() as f64);
+        self.outbox.set_gauges();
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::check::{CheckContext, PreparedCheck};
-use crate::clock::watch_clock;
+use crate::clock::{Steps, watch_clock};
 use crate::error::ProbeError;
 use crate::fleet::{self, Fleet, Prepare};
 use crate::outbox::{self, Opened};
@@ -113,7 +113,8 @@ pub(crate) async fn run_with(
         give_up: give_up.clone(),
     };
     let subject = EventSubject { partition, agent, class: Class::Obs };
-    let identity = Identity { subject, boot, linger: settings.linger.to_std() };
+    let steps = Arc::new(Steps::default());
+    let identity = Identity { subject, boot, linger: settings.linger.to_std(), steps: Arc::clone(&steps) };
     let recorder = Recorder::new(identity, Arc::clone(&clock), writer, Arc::clone(&outbox));
     let (said, heard) = mpsc::channel(SAID_MAX);
     let tasks = TaskTracker::new();
@@ -122,7 +123,7 @@ pub(crate) async fn run_with(
 
     let (changes, clock_changes) = watch::channel(0);
     let stopped = shutdown.child_token();
-    tasks.spawn(watch_clock(Arc::clone(&clock), changes, stopped.clone()));
+    tasks.spawn(watch_clock(Arc::clone(&clock), changes, steps, stopped.clone()));
     let limit = Arc::new(Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
     let surroundings = Surroundings { clock, clock_changes, limit, recorder: said };
     let fleet = Fleet::new(surroundings, stopped.clone());

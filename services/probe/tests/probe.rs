@@ -1,6 +1,9 @@
 //! The whole probe with real sockets, a real directory and a log in memory.
 #![cfg(test)]
 
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use spark_core::units::DurationUs;
 use spark_eventlog::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError, clock};
 use spark_probe::check::CheckContext;
 use spark_probe::{OutboxError, ProbeError, ProbeOptions, run};
-use spark_schemas::event::{FailReason, Observed, Outcome};
+use spark_schemas::event::{FailReason, MissedWhy, Observed, Outcome};
 use spark_schemas::{Event, Frame, Name};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,13 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 /// A log in memory that tells when it grew.
 struct Memory {
+    is_away: AtomicBool,
     frames: Mutex<Vec<Outgoing>>,
     grew: watch::Sender<usize>,
 }
 
 impl Memory {
     fn new() -> Arc<Self> {
-        Arc::new(Self { frames: Mutex::default(), grew: watch::Sender::new(0) })
+        Arc::new(Self { is_away: AtomicBool::new(false), frames: Mutex::default(), grew: watch::Sender::new(0) })
     }
 
     fn events(&self) -> Vec<Event> {
@@ -55,6 +59,9 @@ impl Memory {
 #[async_trait]
 impl EventLog for Memory {
     async fn append(&self, frames: Vec<Outgoing>) -> Result<Vec<Appended>, AppendError> {
+        if self.is_away.load(Relaxed) {
+            return Err(AppendError::Unavailable("away".into()));
+        }
         let length = {
             let mut all = self.frames.lock().unwrap();
             all.extend(frames.iter().cloned());
@@ -156,4 +163,133 @@ async fn a_target_that_can_not_be_probed_is_an_error_at_the_start() {
     let (options, _list) = options(&dir, vec![broken]);
     let error = run(options, Memory::new(), CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ProbeError::Prepare(_)), "{error:?}");
+}
+
+/// A disk so small that it is soon full, until the test ends.
+#[cfg(target_os = "linux")]
+struct SmallDisk(TempDir);
+
+#[cfg(target_os = "linux")]
+impl SmallDisk {
+    fn new(kib: u32) -> Self {
+        let dir = TempDir::new().unwrap();
+        let size = format!("size={kib}k");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(dir.path()).status();
+        let is_mounted = mounted.is_ok_and(|status| status.success());
+        assert!(
+            is_mounted,
+            "a full disk needs a disk of its own: run this test as root, where `mount -t tmpfs` is allowed"
+        );
+        Self(dir)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _unmounted = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+/// The outbox's bound is larger than its disk, which somebody else fills up on top.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_observations_but_no_slot() {
+    let (disk, log, shutdown) = (SmallDisk::new(400), Memory::new(), CancellationToken::new());
+    let (url, _server) = server().await;
+    let targets: Vec<Target> = (0..20).map(|n| target(&format!("t{n}"), &url)).collect();
+    let (options, _list) = options(&disk.0, targets);
+    log.is_away.store(true, Relaxed);
+    let probe = tokio::spawn(run(options, Arc::clone(&log) as Arc<dyn EventLog>, shutdown.clone()));
+    let segment = disk.0.path().join("00000000000000000001.seg");
+    timeout(Duration::from_secs(20), async {
+        while !segment.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the outbox has a segment");
+    // Fill what is left but for some 40 KiB, then let the probe fill the rest.
+    let other = disk.0.path().join("other");
+    let mut kib = 220;
+    while std::fs::write(&other, vec![1; kib * 1024]).is_err() {
+        kib -= 20;
+    }
+    let used =
+        || std::fs::read_dir(disk.0.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
+    let is_full = timeout(Duration::from_secs(60), async {
+        let mut before = 0;
+        loop {
+            let now = used();
+            if now == before && now > 300 * 1024 {
+                return;
+            }
+            before = now;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    });
+    is_full.await.expect("the disk gets full");
+    log.is_away.store(false, Relaxed);
+    let outbox_full = |event: &Event| matches!(event, Event::Missed(missed) if missed.why == MissedWhy::OutboxFull);
+    log.until(|log| log.events().iter().any(outbox_full)).await;
+    let before = log.observed("t7").len();
+    // It goes on, on a disk that is still almost full.
+    log.until(|log| log.observed("t7").len() >= before + 5).await;
+    shutdown.cancel();
+    let summary = probe.await.unwrap().unwrap();
+    assert!(summary.dropped > 0 && summary.frames_left == 0, "{summary:?}");
+    assert_eq!(assert_every_slot_once(&log), 20);
+}
+
+/// Each target's slots follow each other without a gap; gives how many targets there are.
+fn assert_every_slot_once(log: &Memory) -> usize {
+    let mut slots = BTreeMap::<Name, Vec<(u64, u64)>>::new();
+    for event in log.events() {
+        match event {
+            Event::Observed(one) => slots.entry(one.target).or_default().push((one.slot_ns.0, 1)),
+            Event::Missed(one) => slots.entry(one.target).or_default().push((one.first_slot_ns.0, one.slots)),
+            _ => {}
+        }
+    }
+    for (target, slots) in &slots {
+        for pair in slots.windows(2) {
+            assert_eq!(
+                pair[1].0,
+                pair[0].0 + pair[0].1 * 100_000_000,
+                "{target}: the next slot is missing or said twice"
+            );
+        }
+    }
+    slots.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_checks_run_at_once_than_the_settings_allow() {
+    let (dir, log, shutdown) = (TempDir::new().unwrap(), Memory::new(), CancellationToken::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let most = Arc::new(AtomicUsize::new(0));
+    let (noted, mut server) = (Arc::clone(&most), JoinSet::new());
+    server.spawn(async move {
+        // Never answers: a connection is open as long as its check runs.
+        let mut open = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            open.spawn(async move { while matches!(stream.read(&mut [0; 1024]).await, Ok(1..)) {} });
+            while open.try_join_next().is_some() {}
+            noted.fetch_max(open.len(), Relaxed);
+        }
+    });
+    let targets = (0..300).map(|n| target(&format!("t{n}"), &url)).collect();
+    let (mut options, _list) = options(&dir, targets);
+    options.settings.concurrency = 12;
+    let probe = tokio::spawn(run(options, Arc::clone(&log) as Arc<dyn EventLog>, shutdown.clone()));
+    let late = |event: &Event| matches!(event, Event::Missed(missed) if missed.why == MissedWhy::Late);
+    log.until(|log| log.events().iter().filter(|event| late(event)).count() > 300).await;
+    shutdown.cancel();
+    let summary = probe.await.unwrap().unwrap();
+    // The server may learn of an end a little later than the next check begins.
+    assert!((12..=24).contains(&most.load(Relaxed)), "{most:?} connections at once");
+    assert!(summary.missed_slots > 0 && summary.dropped == 0, "{summary:?}");
+    assert_every_slot_once(&log);
 }

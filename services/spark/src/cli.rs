@@ -60,6 +60,11 @@ pub enum Command {
 pub enum NatsCommand {
     /// Make the JetStream streams that hold the event log. Changes nothing that is there.
     Init(NatsInitArgs),
+    /// Make a key for each program, and the accounts that let each do what it must and nothing else.
+    ///
+    /// Run it again with another --agent to add one: keys that are there stay as they are. To shut somebody out, delete
+    /// the `.pub` file and run it again. `nats/secure.conf` is a server configuration that uses the result.
+    Keys(NatsKeysArgs),
 }
 
 /// How programs log.
@@ -112,6 +117,10 @@ pub struct NatsArgs {
     /// A file with this service's NATS credentials.
     #[arg(long, value_name = "FILE", env = "SPARK_CREDS")]
     pub creds: Option<PathBuf>,
+    /// A file with the certificates (PEM) of who signs the NATS servers', besides those that the system trusts. For
+    /// servers at tls:// addresses.
+    #[arg(long = "nats-ca", value_name = "FILE", env = "SPARK_NATS_CA")]
+    pub ca: Option<PathBuf>,
 }
 
 /// `spark up`
@@ -140,6 +149,11 @@ pub struct ProbeArgs {
     /// This agent's name; each agent has its own.
     #[arg(long, value_name = "NAME", env = "SPARK_AGENT", default_value = "local")]
     pub agent: Name,
+    /// How many partitions the log has; by default NATS is asked.
+    ///
+    /// For a probe that may not ask. It must be the number that the streams were made for.
+    #[arg(long, value_name = "NUMBER", env = "SPARK_PARTITIONS")]
+    pub partitions: Option<NonZeroU16>,
     /// Where metrics and health of this service are served.
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4003")]
     pub admin: SocketAddr,
@@ -155,6 +169,12 @@ pub struct AggregatorArgs {
     pub common: CommonArgs,
     #[command(flatten)]
     pub nats: NatsArgs,
+    /// The partitions that this aggregator owns, such as `0,2`; by default all of them. Each is owned by one aggregator.
+    ///
+    /// An owner records its partitions into archives. The owner of partition 0 also applies the configuration, and
+    /// publishes what is derived over all partitions.
+    #[arg(long, value_name = "NUMBERS", env = "SPARK_OWNED_PARTITIONS", value_delimiter = ',')]
+    pub partitions: Vec<u16>,
     /// Where metrics and health of this service are served.
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4002")]
     pub admin: SocketAddr,
@@ -200,9 +220,23 @@ pub struct NatsInitArgs {
     /// When a stream refuses frames because it is full, in bytes; by default the disk is the limit.
     #[arg(long, value_name = "BYTES")]
     pub max_bytes: Option<i64>,
-    /// Change replicas and max-bytes of streams that are there.
+    /// Change replicas, max-bytes and the number of partitions where streams are there.
     #[arg(long)]
     pub update: bool,
+}
+
+/// `spark nats keys`
+#[derive(Debug, Args)]
+pub struct NatsKeysArgs {
+    /// Where the keys are kept; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "nats/keys")]
+    pub dir: PathBuf,
+    /// A probe agent that is to have a key; can be given more than once.
+    #[arg(long = "agent", value_name = "NAME")]
+    pub agents: Vec<Name>,
+    /// An aggregator that is to have a key; can be given more than once.
+    #[arg(long = "aggregator", value_name = "NAME", default_value = "aggregator")]
+    pub aggregators: Vec<Name>,
 }
 
 /// Which running Spark is asked.

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Aggregator(args)) => services::aggregator(args),
         Some(Command::Web(args)) => services::web(args),
         Some(Command::Nats(NatsCommand::Init(args))) => services::nats_init(args),
+        Some(Command::Nats(NatsCommand::Keys(args))) => commands::nats_keys(&args),
         Some(Command::Gate(args)) => commands::gate(&args),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),

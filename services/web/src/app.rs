@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
-use spark_aggregator::Projection;
+use spark_aggregator::{FoldStatus, Projections};
 use spark_core::health::{Component, Health, judge};
 use spark_core::view::{Slo, View};
 use spark_eventlog::clock::WallClock;
@@ -15,7 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
 use crate::live::LivePages;
+use crate::recent::RecentAnswers;
 use crate::standing::Standing;
+
+/// How long an answer that took long to make is given again by a service that people use: little beside the 250 ms within
+/// which an observation is to show.
+pub const SHARED_AT_MOST: Duration = Duration::from_millis(100);
 
 /// Which implementation keeps the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,9 +54,9 @@ pub struct BuildInfo {
 
 /// Everything the web service is given.
 pub struct App {
-    /// Where every figure comes from.
-    pub projection: Projection,
-    /// Which log the projection follows.
+    /// Where every figure comes from: each partition.
+    pub projections: Projections,
+    /// Which log they follow.
     pub log_mode: LogMode,
     /// Writes the decisions that are made here.
     pub writer: Arc<EventWriter>,
@@ -64,6 +70,8 @@ pub struct App {
     pub stand_in: bool,
     /// Where the service listens; the smoke test asks itself there.
     pub self_base: SocketAddr,
+    /// The longest that an answer which took long to make is given again.
+    pub shared_at_most: Duration,
     /// Renders the metrics in Prometheus's text format.
     pub metrics_render: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -76,12 +84,12 @@ impl App {
 
     /// How far what is shown can be trusted.
     pub(crate) fn standing(&self) -> Standing {
-        Standing::of(&self.projection.status(), self.now(), self.started)
+        Standing::of(&self.statuses(), self.now(), self.started)
     }
 
     /// The parts of Spark and how each is.
     pub(crate) fn components(&self) -> Vec<Component> {
-        crate::standing::components(&self.projection.status(), self.log_mode, self.now(), self.started)
+        crate::standing::components(&self.statuses(), self.log_mode, self.now(), self.started)
     }
 
     /// Spark's health as the figures of `slo` and its own parts say.
@@ -91,9 +99,13 @@ impl App {
         (components, health)
     }
 
-    /// Looks at the projection from `at`.
+    fn statuses(&self) -> Vec<(u16, FoldStatus)> {
+        self.projections.iter().map(|one| (one.partition(), one.status())).collect()
+    }
+
+    /// Looks at the projections from `at`.
     pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
-        self.projection.view(at, look)
+        self.projections.view(at, look)
     }
 }
 
@@ -102,13 +114,15 @@ pub(crate) struct Server {
     pub(crate) app: Arc<App>,
     pub(crate) assets: Assets,
     pub(crate) live: LivePages,
+    pub(crate) recent: RecentAnswers,
     /// Ends the streams when the service shuts down.
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Server {
     pub(crate) fn new(app: Arc<App>, shutdown: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { app, assets: Assets::embedded(), live: LivePages::default(), shutdown })
+        let recent = RecentAnswers::new(app.shared_at_most);
+        Arc::new(Self { app, assets: Assets::embedded(), live: LivePages::default(), recent, shutdown })
     }
 }
 

@@ -14,8 +14,11 @@ use axum::http::{StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
+use futures::future::select_all;
 use serde_json::json;
+use spark_aggregator::Projection;
 use spark_core::view::rfc3339;
+use spark_schemas::event::StreamPosition;
 use spark_schemas::metric;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -41,7 +44,7 @@ pub(crate) struct LivePages {
 #[derive(Clone)]
 struct Rendered {
     at: Instant,
-    position: u64,
+    positions: Vec<StreamPosition>,
     regions: Arc<[LiveRegion]>,
 }
 
@@ -53,8 +56,8 @@ struct LiveRegion {
 }
 
 impl LiveRegion {
-    fn new(region: Region) -> Self {
-        let html = region.body.into_string();
+    fn new(region: &Region) -> Self {
+        let html = &region.body.0;
         let mut hasher = DefaultHasher::new();
         html.hash(&mut hasher);
         Self { id: region.id, digest: hasher.finish(), json: json!({"id": region.id, "html": html}).to_string() }
@@ -70,17 +73,17 @@ impl LivePages {
         };
         let mut slot = slot.lock().await;
         if let Some(kept) = slot.as_ref() {
-            let news = server.projection.position() != kept.position;
+            let news = server.projections.positions() != kept.positions;
             let age = kept.at.elapsed();
             // Tabs do not wake together: those that wake a little later share what the first of them rendered.
             if age < if news { PERIOD / 2 } else { PERIOD * 9 / 10 } {
                 return Ok(Arc::clone(&kept.regions));
             }
         }
-        let position = server.projection.position();
-        let composed = pages::compose(server, page, None)?;
-        let regions: Arc<[LiveRegion]> = composed.regions.into_iter().map(LiveRegion::new).collect();
-        *slot = Some(Rendered { at: Instant::now(), position, regions: Arc::clone(&regions) });
+        let positions = server.projections.positions();
+        let composed = pages::recent(server, page).await?;
+        let regions: Arc<[LiveRegion]> = composed.regions.iter().map(LiveRegion::new).collect();
+        *slot = Some(Rendered { at: Instant::now(), positions, regions: Arc::clone(&regions) });
         Ok(regions)
     }
 
@@ -116,7 +119,7 @@ impl Drop for OpenStream {
 struct Tab {
     server: Arc<Server>,
     page: Page,
-    changes: watch::Receiver<u64>,
+    changes: Vec<watch::Receiver<u64>>,
     /// What this tab shows.
     shown: HashMap<&'static str, u64>,
     /// Events that wait to be sent.
@@ -158,7 +161,8 @@ impl Tab {
     async fn until_due(&mut self) {
         sleep_until(self.next_render).await;
         // Whether there was news or time ran out, the page is due; a closed channel means no more news, only time.
-        if let Ok(Err(_closed)) = timeout(PERIOD, self.changes.changed()).await {
+        let changed = select_all(self.changes.iter_mut().map(|changes| Box::pin(changes.changed())));
+        if let Ok((Err(_closed), ..)) = timeout(PERIOD, changed).await {
             sleep_until(self.next_render + PERIOD).await;
         }
         self.next_render = Instant::now() + PERIOD;
@@ -171,13 +175,13 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<R
     let wanted = params.get("page").unwrap_or("/");
     let page = Page::parse(wanted).ok_or_else(|| Problem::unknown_path(wanted))?;
     // A page that can't be shown has no stream either.
-    pages::compose(&server, &page, None)?;
+    pages::recent(&server, &page).await?;
     let open = OpenStream::new(&server.live.streams).ok_or_else(|| {
         let detail = format!("{STREAMS_MAX} tabs are open already; reload the page to see newer figures.");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "Too many tabs are open", detail)
     })?;
     let hello = json!({"build": server.build.id, "at": rfc3339(server.now())}).to_string();
-    let changes = server.projection.changes();
+    let changes = server.projections.iter().map(Projection::changes).collect();
     let tab = Tab {
         page,
         changes,

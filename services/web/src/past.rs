@@ -10,7 +10,7 @@ const PRESENT_NS: u64 = 30 * TimeNs::SECOND;
 
 /// Whether the log has gone on well beyond the instant that is looked from.
 pub(crate) fn is_past(view: &View<'_>) -> bool {
-    view.at.0.saturating_add(PRESENT_NS) < view.state.head().fold_time.0
+    view.at.0.saturating_add(PRESENT_NS) < view.fold_time().0
 }
 
 /// Whether something that was last said at `said` tells nothing of the instant that is looked from.
@@ -30,20 +30,14 @@ pub(crate) fn target<'a>(view: &View<'a>, name: &str) -> Option<TargetView<'a>> 
 
 /// A profile's figures, as far as they are known for the instant.
 pub(crate) fn slo<'a>(view: &View<'a>, profile: Option<&str>) -> Result<Slo<'a>, UnknownProfile> {
-    let mut slo = view.slo(profile)?;
-    if is_past(view) {
-        slo.targets = slo.targets.into_iter().map(|target| as_of(view, target)).collect();
-        let overdue: Option<Vec<u64>> = slo.targets.iter().map(|target| target.staleness_us).collect();
-        slo.staleness_us = overdue.and_then(|all| all.into_iter().max());
-    }
-    Ok(slo)
+    view.slo_of(targets(view), profile)
 }
 
 fn as_of<'a>(view: &View<'a>, target: TargetView<'a>) -> TargetView<'a> {
     match target.latest {
         Some(latest) if is_later(view, latest.slot_ns) => TargetView {
             state: TargetState::Unknown,
-            reason: "only its state now is kept, not its state then".to_owned(),
+            reason: "only its state now is kept, not its state then".into(),
             latest: None,
             staleness_us: None,
             ..target

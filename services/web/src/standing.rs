@@ -33,7 +33,43 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(status: &FoldStatus, now: TimeNs, started: TimeNs) -> Self {
+    /// That of the partition which can be trusted least.
+    pub(crate) fn of(statuses: &[(u16, FoldStatus)], now: TimeNs, started: TimeNs) -> Self {
+        let each = statuses.iter().map(|(partition, status)| match statuses.len() {
+            1 => Self::of_one(status, now, started),
+            _ => Self::of_one(status, now, started).in_partition(*partition),
+        });
+        each.fold(Self::Live, Self::worse)
+    }
+
+    fn in_partition(self, partition: u16) -> Self {
+        let named = |why: String| format!("partition {partition}: {why}");
+        match self {
+            Self::Stale(why) => Self::Stale(named(why)),
+            Self::Unreachable(why) => Self::Unreachable(named(why)),
+            Self::Failed(why) => Self::Failed(named(why)),
+            same => same,
+        }
+    }
+
+    fn worse(self, other: Self) -> Self {
+        let rank = |standing: &Self| match standing {
+            Self::Live => 0,
+            Self::Stale(_) => 1,
+            Self::Replaying { .. } => 2,
+            Self::Unreachable(_) => 3,
+            Self::Failed(_) => 4,
+        };
+        match (self, other) {
+            (Self::Replaying { folded, of }, Self::Replaying { folded: more_folded, of: more }) => {
+                Self::Replaying { folded: folded + more_folded, of: of + more }
+            }
+            (one, other) if rank(&other) > rank(&one) => other,
+            (one, _) => one,
+        }
+    }
+
+    fn of_one(status: &FoldStatus, now: TimeNs, started: TimeNs) -> Self {
         let silence_us = silence_us(status, now, started);
         let lag = status.log_last_seq.saturating_sub(status.position);
         match &status.phase {
@@ -86,18 +122,44 @@ fn silence_us(status: &FoldStatus, now: TimeNs, started: TimeNs) -> u64 {
 }
 
 /// The parts of Spark that this service sees, and how each is.
-pub(crate) fn components(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs) -> Vec<Component> {
+pub(crate) fn components(
+    statuses: &[(u16, FoldStatus)],
+    mode: LogMode,
+    now: TimeNs,
+    started: TimeNs,
+) -> Vec<Component> {
+    let web = Component { name: "web", status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) };
+    let each = statuses.iter().map(|(partition, status)| (*partition, log_and_fold(status, mode, now, started)));
+    let (logs, folds): (Vec<_>, Vec<_>) = each.map(|(n, [log, fold])| ((n, log), (n, fold))).unzip();
+    vec![web, over_partitions("log", logs), over_partitions("fold", folds)]
+}
+
+/// One component over all partitions: as bad as the worst of them.
+fn over_partitions(name: &'static str, mut each: Vec<(u16, (Status, String))>) -> Component {
+    let status = each.iter().map(|(_, (status, _))| *status).max().unwrap_or(Status::Up);
+    let detail = match each.as_mut_slice() {
+        [(_, (_, alone))] => std::mem::take(alone),
+        several => {
+            let texts: Vec<String> =
+                several.iter().map(|(n, (_, detail))| format!("partition {n}: {detail}")).collect();
+            texts.join("; ")
+        }
+    };
+    Component { name, status, detail }
+}
+
+fn log_and_fold(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs) -> [(Status, String); 2] {
     let FoldStatus { phase, position, log_last_seq, .. } = status;
     let lag = log_last_seq.saturating_sub(*position);
     let silence_us = silence_us(status, now, started);
-    let (log_status, log_detail) = match phase {
+    let log = match phase {
         Phase::Unreachable(reason) => (Status::Down, reason.clone()),
         Phase::Live if silence_us > SILENCE_US_MAX => {
             (Status::Degraded, format!("{}, silent for {}", mode.as_str(), span(silence_us)))
         }
         _ => (Status::Up, format!("{}, last sequence number {log_last_seq}", mode.as_str())),
     };
-    let (fold_status, fold_detail) = match phase {
+    let fold = match phase {
         Phase::Replaying { folded, of } => {
             (Status::Degraded, format!("replaying the log: {} of {} frames", count(*folded), count(*of)))
         }
@@ -106,9 +168,33 @@ pub(crate) fn components(status: &FoldStatus, mode: LogMode, now: TimeNs, starte
         Phase::Live if lag > LAG_FRAMES_MAX => (Status::Degraded, format!("{} frames behind the log", count(lag))),
         Phase::Live => (Status::Up, format!("at position {position}, {} frames behind the log", count(lag))),
     };
-    vec![
-        Component { name: "web", status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) },
-        Component { name: "log", status: log_status, detail: log_detail },
-        Component { name: "fold", status: fold_status, detail: fold_detail },
-    ]
+    [log, fold]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: TimeNs = TimeNs(1_000 * TimeNs::SECOND);
+
+    fn status(phase: Phase) -> FoldStatus {
+        FoldStatus { phase, position: 7, log_last_seq: 7, last_batch: NOW }
+    }
+
+    #[test]
+    fn the_partition_that_can_be_trusted_least_speaks_for_all() {
+        let of = |phases: &[Phase]| {
+            let statuses: Vec<_> = (0..).zip(phases.iter().cloned().map(status)).collect();
+            let components = components(&statuses, LogMode::Jetstream, NOW, NOW);
+            (Standing::of(&statuses, NOW, NOW), components[1].clone(), components[2].clone())
+        };
+        let (live, replaying) = (Phase::Live, Phase::Replaying { folded: 3, of: 9 });
+        assert_eq!(of(&[live.clone(), live.clone()]).0, Standing::Live);
+        assert_eq!(of(&[replaying.clone(), live.clone(), replaying]).0, Standing::Replaying { folded: 6, of: 18 });
+        let (standing, log, fold) = of(&[live.clone(), Phase::Unreachable("gone".to_owned())]);
+        assert_eq!(standing, Standing::Unreachable("partition 1: gone".to_owned()));
+        assert_eq!((log.status, fold.status), (Status::Down, Status::Degraded));
+        assert_eq!(log.detail, "partition 0: jetstream, last sequence number 7; partition 1: gone");
+        assert_eq!(of(&[live]).1.detail, "jetstream, last sequence number 7", "one partition needs no number");
+    }
 }

@@ -102,7 +102,7 @@ async fn the_gate_previews_without_a_trace_and_decides_with_one() {
     assert_eq!(decided["evidence"]["recorded"], true);
     assert_eq!(decided["evidence"]["positions"], json!([{"partition": 0, "seq": position}]));
     let projection = service.world.lock().unwrap().projection.clone();
-    let kept = projection.view(NOON, |view| view.state.head().declarations.gate_decisions.back().cloned()).unwrap();
+    let kept = projection.view(NOON, |view| view.declarations().gate_decisions.back().cloned()).unwrap();
     assert_eq!((kept.id.as_str(), kept.by.as_str()), (decided["id"].as_str().unwrap(), "release-bot"));
     assert_eq!(kept.state_digest.as_str(), decided["evidence"]["stateDigest"].as_str().unwrap());
 }

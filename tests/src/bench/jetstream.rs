@@ -105,12 +105,13 @@ async fn in_a_fresh_log<T>(
     work(log, outgoing(observations, per_frame)?, &world.path("store")).await
 }
 
-async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
+pub async fn fresh_log(server: &NatsServer) -> Result<Arc<JetStreamLog>> {
     let client: Client = connect(ConnectOptions {
         servers: vec![server.url()],
         credentials: None,
         name: "spark-bench".to_owned(),
         inbox_prefix: None,
+        ca_file: None,
     })
     .await?;
     init(&client, &InitOptions::default()).await?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// Does `work` and says what it took on a core, by the calling thread alone; others that share the machine are not in it.
 pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
@@ -18,6 +18,16 @@ pub fn thread_time() -> Result<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").context("read the thread's time from /proc")?;
     let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
     nanos.map(Duration::from_nanos).context("the thread's time in /proc is no number")
+}
+
+/// The time that a process spent on cores, in the kernel included (Linux: in hundredths of a second).
+pub fn process_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("read the process's time from /proc")?;
+    // The name before may have spaces; after it come the state and, eleven fields on, user and system time.
+    let fields = stat.rsplit_once(')').context("no name in /proc")?.1;
+    let ticks: Vec<u64> = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
+    ensure!(ticks.len() == 2, "no times in /proc");
+    Ok(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
 }
 
 /// The resident memory of a process, in bytes (Linux).

@@ -2,7 +2,10 @@
 //!
 //! A row brings its own data, servers and limit. It prints what it measured and fails only when it can't measure.
 
+mod beside;
+mod blackbox;
 mod checks;
+mod drain;
 mod footprint;
 mod jetstream;
 mod load;
@@ -58,20 +61,15 @@ const ROWS: &[Row] = &[
     Row { name: "start", what: "spark up", measure: start::run },
     Row { name: "footprint", what: "Footprint of a series", measure: footprint::run },
     Row { name: "lateness", what: "Schedule", measure: probing::lateness },
+    Row { name: "drain", what: "Backlog of the outbox", measure: drain::run },
     Row { name: "checks", what: "HTTP checks", measure: checks::run },
     Row { name: "report", what: "Daily report", measure: report },
-    Row { name: "beside", what: "Beside Prometheus and blackbox_exporter", measure: beside },
+    Row { name: "beside", what: "Beside Prometheus and blackbox_exporter", measure: beside::run },
 ];
 
 fn report(_: &Options) -> Result<Vec<Figure>> {
     let what = "daily report over 10 M events, and its verification with replay";
     Ok(vec![Figure::absent(what, "15 s each", "there are no reports yet (part 4)")])
-}
-
-fn beside(_: &Options) -> Result<Vec<Figure>> {
-    let what = "spark up with 1,000 HTTP targets every 5 s";
-    let why = "blackbox_exporter is not among the tools of the tests yet";
-    Ok(vec![Figure::absent(what, "1/5 of the CPU, 1/4 of the memory", why)])
 }
 
 /// Reads the arguments, measures, prints. Figures that fall short are no failure: they are what it is run for.

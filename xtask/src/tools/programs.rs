@@ -20,7 +20,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` needs.
-pub const FOR_TESTS: [Program; 7] = [
+pub const FOR_TESTS: [Program; 8] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome"],
         package: "chromium",
@@ -29,6 +29,12 @@ pub const FOR_TESTS: [Program; 7] = [
     Program { names: &["chromedriver"], package: "chromium-driver", variable: Some("SPARK_TEST_CHROMEDRIVER") },
     Program { names: &["promtool"], package: "prometheus", variable: Some("SPARK_TEST_PROMTOOL") },
     Program { names: &["prometheus"], package: "prometheus", variable: Some("SPARK_TEST_PROMETHEUS") },
+    Program {
+        // The benchmark's peer.
+        names: &["prometheus-blackbox-exporter", "blackbox_exporter"],
+        package: "prometheus-blackbox-exporter",
+        variable: Some("SPARK_TEST_BLACKBOX_EXPORTER"),
+    },
     Program { names: &["ip"], package: "iproute2", variable: None },
     Program { names: &["iptables"], package: "iptables", variable: None },
     // Its library is what the tests use; the two come in one package.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use spark_aggregator::Projection;
+use spark_aggregator::{Projection, Projections};
 use spark_core::window::Window;
 use spark_eventlog::Recorded;
 use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
@@ -140,12 +140,13 @@ impl<'a> Truth<'a> {
 
 /// The projection's digest and the position it belongs to.
 pub fn digest_at(projection: &Projection) -> (String, u64) {
-    projection.view_with_digest(TimeNs(0), |view, digest| (digest, view.state.head().position))
+    Projections::from(projection.clone())
+        .view_with_digest(TimeNs(0), |view, digest| (digest, view.parts[0].state.head().position))
 }
 
 /// Every window of every target, as pages show it.
 pub fn figures(projection: &Projection) -> Vec<spark_core::view::Figures> {
-    let at = projection.view(TimeNs(0), |view| view.state.head().fold_time);
+    let at = projection.view(TimeNs(0), |view| view.fold_time());
     projection.view(at, |view| {
         let of_target = |target| Window::ALL.map(|window| view.window(target, window).unwrap());
         TARGETS.into_iter().flat_map(of_target).collect()

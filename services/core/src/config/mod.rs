@@ -1,5 +1,7 @@
 //! The one configuration: its types, its defaults, and its rules. Reading files and the environment is done elsewhere.
 
+mod condition;
+mod dns;
 mod parse;
 mod target;
 
@@ -9,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
+pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
+pub use dns::{DnsQuestion, DnsUrlError, RecordType};
 pub use parse::ConfigError;
-pub use target::{CheckKind, Role, StatusRange, StatusRanges, Target};
+pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
 use crate::units::{DurationUs, RatioPpm};
 

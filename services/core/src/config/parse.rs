@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
+use url::Host;
 
-use super::target::is_default_method;
-use super::{CheckKind, Config, Target};
+use super::target::{is_default_body_bytes_max, is_default_method};
+use super::{CheckKind, Config, DnsQuestion, Target};
 use crate::units::DurationUs;
 
 const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
 const INTERVAL_MAX: DurationUs = DurationUs::from_secs(86_400);
+const REDIRECTS_MAX: u32 = 10;
+const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A configuration that can't be used: where and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,15 +137,21 @@ impl Target {
             let known = CheckKind::SCHEMES.join(", ");
             return Some(("url", format!("no check for scheme {:?}; there are: {known}", self.url.scheme())));
         };
-        if self.url.host_str().is_none_or(str::is_empty) {
+        if kind != CheckKind::Dns && self.url.host_str().is_none_or(str::is_empty) {
             return Some(("url", "the URL names no host".to_owned()));
         }
         if !self.url.username().is_empty() || self.url.password().is_some() {
             let message = "no credentials in the URL: it is recorded; send a header whose value is \"env:NAME\"";
             return Some(("url", message.to_owned()));
         }
-        if kind == CheckKind::Tcp && self.url.port().is_none() {
-            return Some(("url", "a tcp target needs a port, such as tcp://db.example:5432".to_owned()));
+        if matches!(kind, CheckKind::Tcp | CheckKind::Tls) && self.url.port().is_none() {
+            let scheme = self.url.scheme();
+            return Some(("url", format!("a {scheme} target needs a port, such as {scheme}://db.example:5432")));
+        }
+        if kind == CheckKind::Dns
+            && let Err(error) = DnsQuestion::from_url(&self.url)
+        {
+            return Some(("url", error.to_string()));
         }
         if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&self.interval) {
             return Some(("interval", format!("interval must be from {INTERVAL_MIN} to {INTERVAL_MAX}")));
@@ -157,14 +167,10 @@ impl Target {
         if self.expect_status.0.is_empty() {
             return Some(("expect_status", "expect_status must name at least one status".to_owned()));
         }
-        self.broken_http_rule(kind)
+        self.broken_http_rule().or_else(|| self.unused_key(kind))
     }
 
-    fn broken_http_rule(&self, kind: CheckKind) -> Option<(&'static str, String)> {
-        let is_token = |text: &str| {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-            !text.is_empty() && text.bytes().all(allowed)
-        };
+    fn broken_http_rule(&self) -> Option<(&'static str, String)> {
         if !is_token(&self.method) || self.method != self.method.to_ascii_uppercase() {
             return Some(("method", format!("{:?} is not an HTTP method such as GET, HEAD or POST", self.method)));
         }
@@ -176,21 +182,59 @@ impl Target {
                 return Some(("headers", format!("the value of {name:?} has a control character")));
             }
         }
+        if let Some(condition) = self.expect_headers.iter().find(|condition| !is_token(&condition.name)) {
+            return Some(("expect_headers", format!("{:?} is not an HTTP header name", condition.name)));
+        }
+        if let Some(condition) = self.expect_json.iter().find(|condition| condition.equals == Some(Value::Null)) {
+            let message = format!("{} can't be compared with what is no number", condition.path.as_str());
+            return Some(("expect_json", message));
+        }
+        if self.redirects_max > REDIRECTS_MAX {
+            return Some(("redirects_max", format!("redirects_max must be from 0 to {REDIRECTS_MAX}")));
+        }
+        if !(1..=BODY_BYTES_MAX).contains(&self.body_bytes_max) {
+            let message = format!("body_bytes_max must be from 1 to {BODY_BYTES_MAX} (16 MiB)");
+            return Some(("body_bytes_max", message));
+        }
         if self.ca_file.as_deref() == Some("") {
             return Some(("ca_file", "ca_file must name a file".to_owned()));
         }
-        let (of_http, of_https) = (kind != CheckKind::Tcp, kind == CheckKind::Https);
+        if self.server_name.as_ref().is_some_and(|name| Host::parse(name).is_err()) {
+            return Some(("server_name", "server_name must be a DNS name or an address".to_owned()));
+        }
+        None
+    }
+
+    /// A key that this kind of check would ignore.
+    fn unused_key(&self, kind: CheckKind) -> Option<(&'static str, String)> {
+        const HTTP: &str = "http and https";
+        let (of_http, of_tls, of_dns) = (kind.is_http(), kind.is_tls(), kind == CheckKind::Dns);
         let uses = [
-            ("method", !is_default_method(&self.method), of_http, "http and https"),
-            ("headers", !self.headers.is_empty(), of_http, "http and https"),
-            ("expect_status", !self.expect_status.is_default(), of_http, "http and https"),
-            ("expect_body", self.expect_body.is_some(), of_http, "http and https"),
-            ("certificate_days_min", self.certificate_days_min.is_some(), of_https, "https"),
-            ("ca_file", self.ca_file.is_some(), of_https, "https"),
+            ("method", !is_default_method(&self.method), of_http, HTTP),
+            ("headers", !self.headers.is_empty(), of_http, HTTP),
+            ("body", self.body.is_some(), of_http, HTTP),
+            ("redirects_max", self.redirects_max > 0, of_http, HTTP),
+            ("connection", !self.connection.is_default(), of_http, HTTP),
+            ("expect_status", !self.expect_status.is_default(), of_http, HTTP),
+            ("expect_headers", !self.expect_headers.is_empty(), of_http, HTTP),
+            ("expect_body", self.expect_body.is_some(), of_http, HTTP),
+            ("expect_body_matches", self.expect_body_matches.is_some(), of_http, HTTP),
+            ("expect_json", !self.expect_json.is_empty(), of_http, HTTP),
+            ("body_bytes_max", !is_default_body_bytes_max(&self.body_bytes_max), of_http, HTTP),
+            ("expect_records", !self.expect_records.is_empty(), of_dns, "dns"),
+            ("certificate_days_min", self.certificate_days_min.is_some(), of_tls, "https and tls"),
+            ("ca_file", self.ca_file.is_some(), of_tls, "https and tls"),
+            ("server_name", self.server_name.is_some(), of_tls, "https and tls"),
         ];
         let (key, _, _, schemes) = uses.into_iter().find(|(_, is_used, is_allowed, _)| *is_used && !*is_allowed)?;
         Some((key, format!("{key} is for {schemes} targets; this one is {}", self.url.scheme())))
     }
+}
+
+/// What RFC 9110 lets methods and header names be made of.
+fn is_token(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(allowed)
 }
 
 /// The parser speaks of the program's types; people write TOML.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use spark_schemas::Name;
 use url::Url;
 
+use super::condition::{HeaderCondition, JsonCondition, Pattern};
 use crate::schedule::Schedule;
 use crate::units::DurationUs;
 
@@ -17,7 +18,7 @@ use crate::units::DurationUs;
 pub struct Target {
     /// Its name on pages, in subjects and metrics.
     pub name: Name,
-    /// Where it is: `http://`, `https://` or `tcp://host:port`.
+    /// Where it is: `http://`, `https://`, `tcp://host:port`, `tls://host:port` or `dns://server/name?type=A`.
     #[serde(deserialize_with = "url_from_text")]
     pub url: Url,
     /// From one check to the next.
@@ -41,12 +42,36 @@ pub struct Target {
     /// HTTP request headers. A value `env:NAME` is taken from the environment and never recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// The HTTP request's body. `env:NAME` is taken from the environment and never recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// How many HTTP redirects are followed, each within the same timeout; by default none: a 3xx is a status.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redirects_max: u32,
+    /// Whether each HTTP check makes a connection of its own.
+    #[serde(default, skip_serializing_if = "Connection::is_default")]
+    pub connection: Connection,
     /// The HTTP statuses that are good; by default 200 to 299.
     #[serde(default, skip_serializing_if = "StatusRanges::is_default")]
     pub expect_status: StatusRanges,
+    /// What response headers must be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect_headers: Vec<HeaderCondition>,
     /// A text the body must contain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_body: Option<String>,
+    /// A pattern that must be found in the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_body_matches: Option<Pattern>,
+    /// What the body, as JSON, must say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect_json: Vec<JsonCondition>,
+    /// How much of a body is read, in bytes; conditions look at that much.
+    #[serde(default = "default_body_bytes_max", skip_serializing_if = "is_default_body_bytes_max")]
+    pub body_bytes_max: u64,
+    /// DNS records that must be among the answer's; none given: at least one record of the type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect_records: Vec<String>,
     /// A slower answer is a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_max: Option<DurationUs>,
@@ -56,6 +81,9 @@ pub struct Target {
     /// PEM file of the authorities to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// The name that TLS asks for and its certificate must be valid for, instead of the URL's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
 }
 
 /// What a target is to the gate's `ui.up` and `executor.up`.
@@ -77,11 +105,15 @@ pub enum CheckKind {
     Https,
     /// `tcp://host:port`
     Tcp,
+    /// `tls://host:port`
+    Tls,
+    /// `dns://server/name?type=A`
+    Dns,
 }
 
 impl CheckKind {
     /// The schemes that name a check.
-    pub const SCHEMES: [&'static str; 3] = ["http", "https", "tcp"];
+    pub const SCHEMES: [&'static str; 5] = ["http", "https", "tcp", "tls", "dns"];
 
     /// The check of a scheme.
     pub fn from_scheme(scheme: &str) -> Option<Self> {
@@ -89,8 +121,20 @@ impl CheckKind {
             "http" => Some(Self::Http),
             "https" => Some(Self::Https),
             "tcp" => Some(Self::Tcp),
+            "tls" => Some(Self::Tls),
+            "dns" => Some(Self::Dns),
             _ => None,
         }
+    }
+
+    /// Whether it sends an HTTP request.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether it shakes hands by TLS.
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
     }
 }
 
@@ -107,12 +151,39 @@ impl Target {
             agents: Vec::new(),
             method: default_method(),
             headers: BTreeMap::new(),
+            body: None,
+            redirects_max: 0,
+            connection: Connection::default(),
             expect_status: StatusRanges::default(),
+            expect_headers: Vec::new(),
             expect_body: None,
+            expect_body_matches: None,
+            expect_json: Vec::new(),
+            body_bytes_max: default_body_bytes_max(),
+            expect_records: Vec::new(),
             latency_max: None,
             certificate_days_min: None,
             ca_file: None,
+            server_name: None,
         }
+    }
+
+    /// What makes an observation good, a short text for each condition.
+    pub fn conditions(&self) -> Vec<String> {
+        let mut all = match CheckKind::from_scheme(self.url.scheme()) {
+            Some(CheckKind::Tcp) => vec!["it connects".to_owned()],
+            Some(CheckKind::Tls) => vec!["the certificate is valid".to_owned()],
+            Some(CheckKind::Dns) if self.expect_records.is_empty() => vec!["there is a record".to_owned()],
+            Some(CheckKind::Dns) => vec![format!("the records have {}", self.expect_records.join(", "))],
+            _ => vec![format!("status {}", self.expect_status)],
+        };
+        all.extend(self.expect_headers.iter().map(ToString::to_string));
+        all.extend(self.expect_body.as_ref().map(|text| format!("body contains {text:?}")));
+        all.extend(self.expect_body_matches.as_ref().map(|pattern| format!("body matches {:?}", pattern.as_str())));
+        all.extend(self.expect_json.iter().map(ToString::to_string));
+        all.extend(self.latency_max.map(|limit| format!("at most {limit}")));
+        all.extend(self.certificate_days_min.map(|days| format!("certificate has {days} days left")));
+        all
     }
 
     /// How long a check may take.
@@ -144,6 +215,35 @@ fn default_method() -> String {
 
 pub(super) fn is_default_method(method: &str) -> bool {
     method == "GET"
+}
+
+const fn default_body_bytes_max() -> u64 {
+    1024 * 1024
+}
+
+pub(super) fn is_default_body_bytes_max(bytes: &u64) -> bool {
+    *bytes == default_body_bytes_max()
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Whether checks share a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// Each check connects anew: name, connection and handshake are part of what is measured.
+    #[default]
+    Fresh,
+    /// A check uses the connection that the one before left open, if it still is.
+    Reuse,
+}
+
+impl Connection {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A status such as `204`, or a range such as `200-299`.

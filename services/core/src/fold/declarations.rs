@@ -11,6 +11,7 @@ use spark_schemas::event::{
 use spark_schemas::{Event, Name, TimeNs};
 
 use crate::config::Config;
+use crate::series::Expectation;
 
 /// How many of each kind of recent event are remembered; older ones are in the log.
 const RECENT: usize = 100;
@@ -51,6 +52,9 @@ pub struct Declarations {
     pub portfolios: BTreeMap<Name, Portfolio>,
     /// The latest state of each strategy.
     pub strategies: BTreeMap<Name, Strategy>,
+    /// The agents that configurations named for each target, and when their observations were and are due by that: a
+    /// silent one shows, whichever partition it would speak in.
+    pub expected: BTreeMap<Name, BTreeMap<Name, Expectation>>,
     /// Parts of a long configuration that wait for their other parts.
     partial_config: BTreeMap<String, BTreeMap<u32, String>>,
 }
@@ -90,25 +94,41 @@ impl Declarations {
         }
     }
 
-    /// Takes a part of a configuration; says whether a configuration came into force by it.
-    pub(super) fn apply_config(&mut self, event: ConfigApplied) -> bool {
+    /// Takes a part of a configuration, which comes into force with its last part.
+    pub(super) fn apply_config(&mut self, event: ConfigApplied, fold_time: TimeNs) {
         let ConfigApplied { at_ns, digest, part, parts, body } = event;
         let digest = digest.to_string();
         let received = self.partial_config.entry(digest.clone()).or_default();
         received.insert(part, body);
         if received.len() < parts as usize {
-            return false;
+            return;
         }
         let body: String = self.partial_config.remove(&digest).unwrap_or_default().into_values().collect();
         self.partial_config.clear();
         // A body that is not what its digest says, or that this build can't read, changes nothing.
         if crate::hex(&Sha256::digest(body.as_bytes())) != digest {
-            return false;
+            return;
         }
-        let Ok(config) = Config::from_canonical_json(&body) else { return false };
+        let Ok(config) = Config::from_canonical_json(&body) else { return };
+        self.expect_agents_of(&config, fold_time);
         self.policy = Some(Policy { since: at_ns, digest, config });
         self.config_rejected = None;
-        true
+    }
+
+    /// Agents that the configuration names are expected from now on, even if they never say a word; those that only the
+    /// configuration before named are no longer.
+    fn expect_agents_of(&mut self, config: &Config, from: TimeNs) {
+        for (target, agents) in &mut self.expected {
+            let named = config.target(target).map_or(&[][..], |target| config.agents_of(target));
+            let dropped = agents.iter_mut().filter(|(agent, _)| !named.contains(agent));
+            dropped.for_each(|(_, expectation)| expectation.end(from));
+        }
+        for target in &config.targets {
+            for agent in config.agents_of(target) {
+                let agents = self.expected.entry(target.name.clone()).or_default();
+                agents.entry(agent.clone()).or_default().begin(target.schedule(), from);
+            }
+        }
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use spark_schemas::event::{TargetSchedule, Targets};
-use spark_schemas::{Class, Event, Name, TimeNs};
+use spark_schemas::{Event, EventSubject, Name, TimeNs};
 
-use super::{Policy, State};
+use super::State;
 use crate::bucket::BucketStore;
-use crate::config::{Config, Target};
 use crate::schedule::Schedule;
 use crate::series::Series;
 
@@ -24,7 +23,7 @@ impl State {
     /// Folds a frame's events; says how many observations there were.
     pub(super) fn apply_events(
         &mut self,
-        (agent, class): &(Name, Class),
+        EventSubject { partition, agent, class }: &EventSubject,
         events: Vec<Event>,
         store: &mut dyn BucketStore,
     ) -> u64 {
@@ -44,15 +43,11 @@ impl State {
                 Event::Heartbeat(heartbeat) => {
                     self.head.heartbeats.entry(agent.clone()).or_default().insert(*class, heartbeat);
                 }
-                Event::Rejected(rejected) => {
+                // Each partition's rejections are reported in its own log.
+                Event::Rejected(rejected) if rejected.partition == *partition => {
                     self.head.unreported.remove(&rejected.seq);
                 }
-                Event::ConfigApplied(config) => {
-                    let before = self.head.declarations.policy.clone();
-                    if self.head.declarations.apply_config(config) {
-                        self.expect_configured_agents(before, store);
-                    }
-                }
+                Event::ConfigApplied(config) => self.head.declarations.apply_config(config, fold_time),
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
                 other => self.head.declarations.apply(other),
             }
@@ -91,29 +86,4 @@ impl State {
             self.series.iter_mut().filter(|one| one.head.agent == *agent && !names.contains(&one.head.target));
         dropped.for_each(|series| series.expect_no_more(from));
     }
-
-    /// Agents that the configuration names are expected from now on, even if they never say a word; those that only the
-    /// configuration before named are no longer.
-    fn expect_configured_agents(&mut self, before: Option<Policy>, store: &dyn BucketStore) {
-        let fold_time = self.head.fold_time;
-        let Some(policy) = self.head.declarations.policy.clone() else { return };
-        let is_named = |target: &Name, agent: &Name| {
-            policy.config.target(target).is_some_and(|target| policy.config.agents_of(target).contains(agent))
-        };
-        for (target, agent) in before.iter().flat_map(|before| named_agents(&before.config)) {
-            if !is_named(target, agent) {
-                self.touch(target, agent, store).expect_no_more(fold_time);
-            }
-        }
-        for (target, agent) in named_agents(&policy.config) {
-            if let Some(schedule) = policy.config.target(target).map(Target::schedule) {
-                self.touch(target, agent, store).expect(schedule, fold_time);
-            }
-        }
-    }
-}
-
-/// Each target with each agent that the configuration names for it.
-fn named_agents(config: &Config) -> impl Iterator<Item = (&Name, &Name)> {
-    config.targets.iter().flat_map(|target| config.agents_of(target).iter().map(|agent| (&target.name, agent)))
 }

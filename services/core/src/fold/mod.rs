@@ -71,6 +71,20 @@ pub struct Totals {
     pub unknown_kinds: u64,
 }
 
+impl std::iter::Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(totals: I) -> Self {
+        totals.fold(Self::default(), |sum, one| Self {
+            frames: sum.frames + one.frames,
+            observations: sum.observations + one.observations,
+            missed: sum.missed.saturating_add(one.missed),
+            duplicates: sum.duplicates + one.duplicates,
+            rejected: sum.rejected + one.rejected,
+            lost: sum.lost + one.lost,
+            unknown_kinds: sum.unknown_kinds + one.unknown_kinds,
+        })
+    }
+}
+
 /// A frame that no figure counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedFrame {
@@ -181,12 +195,11 @@ impl State {
         }
         self.head.position = leaf.seq;
         match self.accept(leaf) {
-            Ok(Some((class, frame))) => {
-                let run = (frame.agent, class);
-                let observations = self.apply_events(&run, frame.events, store);
+            Ok(Some((subject, frame))) => {
+                let observations = self.apply_events(&subject, frame.events, store);
                 self.head.totals.frames += 1;
                 self.head.totals.observations += observations;
-                self.marks(run.0, class, frame.boot).observations += observations;
+                self.marks(subject.agent, subject.class, frame.boot).observations += observations;
                 Applied::Counted { observations }
             }
             Ok(None) => {
@@ -207,7 +220,7 @@ impl State {
     }
 
     /// The frame if it is to be counted, `None` if it was counted before, else why it is rejected.
-    fn accept(&mut self, leaf: &Leaf<'_>) -> Result<Option<(Class, Frame)>, String> {
+    fn accept(&mut self, leaf: &Leaf<'_>) -> Result<Option<(EventSubject, Frame)>, String> {
         let subject: EventSubject = leaf.subject.parse().map_err(|error| format!("subject: {error}"))?;
         let decoded = Frame::decode(leaf.payload, &subject).map_err(|error| error.to_string());
         let identity = match &decoded {
@@ -215,9 +228,8 @@ impl State {
             // A frame that can't be read still takes its number, so that it leaves no hole behind.
             Err(_) => leaf.msg_id.parse().ok(),
         };
-        let EventSubject { agent, class, .. } = subject;
-        let Some(MsgId { boot, seq }) = identity else { return decoded.map(|frame| Some((class, frame))) };
-        match self.marks(agent, class, boot).mark(seq) {
+        let Some(MsgId { boot, seq }) = identity else { return decoded.map(|frame| Some((subject, frame))) };
+        match self.marks(subject.agent.clone(), subject.class, boot).mark(seq) {
             Mark::Fresh => {}
             Mark::Duplicate => return Ok(None),
             Mark::TooManyHoles => return Err(format!("frame {seq} leaves too many holes in its boot's numbers")),
@@ -227,7 +239,7 @@ impl State {
             Some(slot) if slot.0 > leaf.received_ns.saturating_add(AHEAD_MAX_NS) => {
                 Err(format!("a slot at {slot} ns is more than 5 min ahead of the log's time {} ns", leaf.received_ns))
             }
-            _ => Ok(Some((class, frame))),
+            _ => Ok(Some((subject, frame))),
         }
     }
 

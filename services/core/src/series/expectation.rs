@@ -9,7 +9,7 @@ use crate::schedule::Schedule;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Expectation {
-    spans: Vec<Span>,
+    pub(crate) spans: Vec<Span>,
 }
 
 /// A stretch of time in which one schedule held.

@@ -10,7 +10,7 @@ use std::thread;
 
 use bytes::Bytes;
 use spark_core::merkle::TILE_WIDTH;
-use spark_schemas::{Leaf, metric};
+use spark_schemas::Leaf;
 
 use super::bundle::BundleReader;
 use super::error::{LoadError, OpenError};
@@ -115,9 +115,6 @@ fn start(
     for bundle in shared.publish(leaves, next_seq) {
         // The receiver is in this function still.
         let _ = to_sealer.send(bundle);
-    }
-    if next_seq > 1 {
-        metrics::gauge!(metric::LOG_LAST_SEQ).set((next_seq - 1) as f64);
     }
     let written_seq = Arc::new(AtomicU64::new(next_seq));
     let (to_writer, commands) = mpsc::channel();

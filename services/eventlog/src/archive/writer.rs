@@ -169,9 +169,6 @@ impl Writer {
                 self.recent.prune(self.position.received_ns);
                 self.written_seq.store(self.position.next_seq, Ordering::Release);
                 metrics::counter!(metric::LOG_APPENDED).increment(group.appended);
-                if group.appended > 0 {
-                    metrics::gauge!(metric::LOG_LAST_SEQ).set((self.position.next_seq - 1) as f64);
-                }
                 group.answers.into_iter().for_each(Reply::send);
             }
             Err(failure) => group.answers.into_iter().for_each(|reply| reply.fail(failure.clone().into())),

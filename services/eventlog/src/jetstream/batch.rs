@@ -6,6 +6,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 
 use super::publish::{self, AppendFault};
+use super::seal;
 use crate::{AppendError, Appended, Outgoing};
 
 /// Fewer frames than this are not worth a batch.
@@ -66,7 +67,7 @@ pub(super) async fn publish(context: &Context, frames: &[Outgoing]) -> Result<Op
 
 fn headers(frame: &Outgoing, batch: &str, number: usize) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_MESSAGE_ID, frame.msg_id.to_string());
+    headers.insert(NATS_MESSAGE_ID, seal::sealed(&frame.msg_id));
     headers.insert("Nats-Batch-Id", batch);
     headers.insert("Nats-Batch-Sequence", number.to_string());
     headers

@@ -32,6 +32,8 @@ pub struct ConnectOptions {
     pub name: String,
     /// What the subjects start with on which answers come, when permissions need another than `_INBOX`.
     pub inbox_prefix: Option<String>,
+    /// Certificates (PEM) of who signs the servers', besides those that the system trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A file with a secret.
@@ -148,6 +150,9 @@ pub async fn connect(options: ConnectOptions) -> Result<Client, ConnectError> {
         .event_callback(on_event);
     if let Some(prefix) = &options.inbox_prefix {
         nats = nats.custom_inbox_prefix(prefix);
+    }
+    if let Some(path) = options.ca_file {
+        nats = nats.add_root_certificates(path);
     }
     nats = with_credentials(nats, options.credentials).await?;
 

@@ -15,13 +15,14 @@ mod publish;
 mod publisher;
 mod reader;
 mod rescue;
+mod seal;
 mod settings;
 mod stream;
 
 pub use api::ApiError;
 pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect};
 pub use log::{JetStreamLog, OpenError};
-pub use partition::{event_subject, partition_of};
+pub use partition::{event_subject, partition_of, partitions};
 pub use publish::AppendFault;
 pub use publisher::{PublishError, Publisher};
 pub use reader::ReadFault;

@@ -2,7 +2,22 @@
 
 use std::num::NonZeroU16;
 
-use spark_schemas::{Class, EventSubject, Name};
+use async_nats::jetstream::ErrorCode;
+use spark_schemas::{Class, EventSubject, Name, subject};
+
+use super::connect::Client;
+use super::log::OpenError;
+use super::{settings, stream};
+
+/// How many partitions the log has, as the stream of `partition` says. It is fixed by `spark nats init`.
+pub async fn partitions(client: &Client, partition: u16) -> Result<NonZeroU16, OpenError> {
+    let stream = subject::stream(partition);
+    match stream::info(&client.jetstream(), partition).await {
+        Ok(info) => Ok(settings::partitions(&info.config)),
+        Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => Err(OpenError::Missing { stream }),
+        Err(source) => Err(OpenError::Api { stream, source }),
+    }
+}
 
 /// The partition of an agent's observations: FNV-1a (64 bits) of its name, modulo the number of partitions.
 pub fn partition_of(agent: &Name, partitions: NonZeroU16) -> u16 {

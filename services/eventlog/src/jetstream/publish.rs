@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::batch;
 use super::connect::{ANSWER_TIMEOUT, Client};
+use super::seal;
 use crate::{AppendError, Appended, Outgoing};
 
 /// How many frames may be on their way without an acknowledgement.
@@ -106,7 +107,7 @@ async fn publish_each(
         {
             appended.push(settled(oldest, stream).await?);
         }
-        let message = PublishMessage::build().message_id(frame.msg_id.to_string()).payload(frame.payload.clone());
+        let message = PublishMessage::build().message_id(seal::sealed(&frame.msg_id)).payload(frame.payload.clone());
         let sent = context.send_publish(frame.subject.to_string(), message).await;
         window.push_back(sent.map_err(classify)?);
     }

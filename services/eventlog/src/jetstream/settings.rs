@@ -1,6 +1,8 @@
 //! What a stream must be like, field by field: compared at `init`, insisted on at `open`.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
@@ -13,6 +15,21 @@ pub const MESSAGE_BYTES_MAX: i32 = 64_512;
 /// How long the server remembers message ids. An optimisation: what is counted once is the fold's business.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 const UNLIMITED: i64 = -1;
+
+/// The entry of a stream's metadata that says how many partitions the log has.
+const PARTITIONS: &str = "spark_partitions";
+
+/// How many partitions the log has, as its streams say; one that says nothing is the only one.
+pub(super) fn partitions(found: &Config) -> NonZeroU16 {
+    found.metadata.get(PARTITIONS).and_then(|number| number.parse().ok()).unwrap_or(NonZeroU16::MIN)
+}
+
+/// `found` with the owner's choices as in `wanted`.
+pub(super) fn with_choices(found: Config, wanted: &Config) -> Config {
+    let mut metadata = found.metadata.clone();
+    metadata.extend(wanted.metadata.clone());
+    Config { num_replicas: wanted.num_replicas, max_bytes: wanted.max_bytes, metadata, ..found }
+}
 
 /// The stream of `partition` as `spark nats init` makes it.
 pub(super) fn wanted(partition: u16, options: &InitOptions) -> Config {
@@ -34,6 +51,7 @@ pub(super) fn wanted(partition: u16, options: &InitOptions) -> Config {
         deny_purge: true,
         allow_direct: true,
         allow_atomic_publish: true,
+        metadata: HashMap::from([(PARTITIONS.to_owned(), options.partitions.to_string())]),
         ..Config::default()
     }
 }
@@ -91,6 +109,7 @@ const SETTINGS: &[Setting] = settings! {
     "sealed", Rank::Safety("a sealed stream takes no frames"), |c| c.sealed.to_string();
     "num_replicas", Rank::Choice, |c| c.num_replicas.to_string();
     "max_bytes", Rank::Choice, |c| c.max_bytes.to_string();
+    "partitions of the log", Rank::Choice, |c| partitions(c).to_string();
     "max_msgs", Rank::Plain, |c| c.max_messages.to_string();
     "max_age", Rank::Plain, |c| format!("{:?}", c.max_age);
     "max_consumers", Rank::Plain, |c| c.max_consumers.to_string();

@@ -20,7 +20,7 @@ pub struct InitOptions {
     pub replicas: usize,
     /// When a stream is full and refuses frames, in bytes; `None` for no limit but the disk.
     pub max_bytes: Option<i64>,
-    /// Change `replicas` and `max_bytes` of streams that are there.
+    /// Change these three of streams that are there.
     pub update: bool,
 }
 
@@ -60,6 +60,14 @@ pub enum InitError {
         stream: String,
         /// All of them.
         differences: Differences,
+    },
+    /// The log has more partitions than asked for.
+    #[error("the log has {found} partitions, not {wanted}: with fewer, what is in the others would be in no figure")]
+    Fewer {
+        /// How many there are.
+        found: NonZeroU16,
+        /// How many were asked for.
+        wanted: NonZeroU16,
     },
     /// The server did not do it.
     #[error("can't make sure of stream {stream}")]
@@ -108,6 +116,10 @@ async fn reconcile(
     may_update: bool,
 ) -> Result<Initialised, InitError> {
     let stream = wanted.name.clone();
+    let (there, asked) = (settings::partitions(&found), settings::partitions(&wanted));
+    if there > asked {
+        return Err(InitError::Fewer { found: there, wanted: asked });
+    }
     let differences = settings::differences(&found, &wanted);
     if differences.0.is_empty() {
         return Ok(Initialised { stream, outcome: Outcome::Unchanged });
@@ -115,7 +127,7 @@ async fn reconcile(
     if !may_update || differences.0.iter().any(|difference| !difference.can_change) {
         return Err(InitError::Differs { stream, differences });
     }
-    let changed = Config { num_replicas: wanted.num_replicas, max_bytes: wanted.max_bytes, ..found };
+    let changed = settings::with_choices(found, &wanted);
     match api::ask::<_, Info>(context, format!("STREAM.UPDATE.{stream}"), &changed).await {
         Ok(_) => Ok(Initialised { stream, outcome: Outcome::Updated(differences) }),
         Err(source) => Err(InitError::Api { stream, source }),

@@ -82,7 +82,7 @@ pub fn assert_same(recorded: &[Recorded], frames: &[Outgoing], first_seq: u64) {
     for (seq, (recorded, frame)) in (first_seq..).zip(recorded.iter().zip(frames)) {
         assert_eq!(recorded.seq, seq);
         assert_eq!(recorded.subject, frame.subject.to_string());
-        assert_eq!(recorded.msg_id, frame.msg_id.to_string());
+        assert_eq!(recorded.msg_id.parse(), Ok(frame.msg_id));
         assert_eq!(recorded.payload, frame.payload, "payload of {seq}");
     }
 }

@@ -103,6 +103,7 @@ impl Server {
             credentials: None,
             name: "spark-test".to_owned(),
             inbox_prefix: None,
+            ca_file: None,
         }
     }
 

@@ -1,24 +1,26 @@
-//! One check of one target: prepare it once, run it as often as wanted, each time over a fresh connection.
+//! One check of one target: prepare it once, run it as often as wanted.
 //!
-//! A check never fails as a call: whatever goes wrong is an outcome. Redirects are not followed, a 3xx is a status.
+//! A check never fails as a call: whatever goes wrong is an outcome, within the timeout.
 
 mod connect;
+mod dns;
 mod http;
 mod prepare;
 mod resolve;
+mod stream;
 mod tls;
 
 use std::fmt;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use spark_core::config::StatusRanges;
 use spark_schemas::TimeNs;
 use spark_schemas::event::{FailReason, Outcome, Phases};
 use tokio::time::{Instant, timeout};
 
 use self::connect::Endpoint;
-use self::http::HttpRequest;
+use self::dns::DnsCheck;
+use self::http::HttpCheck;
 use self::tls::TlsPart;
 pub use prepare::{CheckContext, PrepareError};
 
@@ -28,13 +30,18 @@ const DAY_NS: u64 = 86_400 * TimeNs::SECOND;
 
 /// A target's check with everything that does not change between runs worked out.
 pub struct PreparedCheck {
-    endpoint: Endpoint,
-    tls: Option<TlsPart>,
-    request: Option<HttpRequest>,
+    work: Work,
     timeout: Duration,
-    expect_status: StatusRanges,
     latency_max_us: Option<u64>,
     certificate_days_min: Option<u32>,
+}
+
+/// The work of each kind of check.
+enum Work {
+    Http(Box<HttpCheck>),
+    Tcp(Endpoint),
+    Tls(Endpoint, TlsPart),
+    Dns(DnsCheck),
 }
 
 /// What one run of a check saw.
@@ -93,6 +100,7 @@ enum Stage {
     Resolving,
     Connecting,
     Handshaking,
+    Asking,
     Waiting,
     Reading,
 }
@@ -103,6 +111,7 @@ impl fmt::Display for Stage {
             Self::Resolving => "while resolving the name",
             Self::Connecting => "while connecting",
             Self::Handshaking => "during the TLS handshake",
+            Self::Asking => "while waiting for the DNS server",
             Self::Waiting => "while waiting for the answer",
             Self::Reading => "while reading the body",
         })
@@ -134,17 +143,14 @@ impl PreparedCheck {
     }
 
     async fn work(&self, seen: &mut Seen) -> Result<(), Failure> {
-        let stream = self.endpoint.connect(self.timeout, seen).await?;
-        match (&self.tls, &self.request) {
-            (None, None) => Ok(()),
-            (None, Some(request)) => http::exchange(stream, request, &self.expect_status, seen).await,
-            (Some(tls), request) => {
-                let stream = tls.handshake(stream, seen).await?;
-                match request {
-                    Some(request) => http::exchange(stream, request, &self.expect_status, seen).await,
-                    None => Ok(()),
-                }
+        match &self.work {
+            Work::Http(http) => http.run(self.timeout, seen).await,
+            Work::Tcp(endpoint) => endpoint.connect(self.timeout, seen).await.map(drop),
+            Work::Tls(endpoint, tls) => {
+                let stream = endpoint.connect(self.timeout, seen).await?;
+                tls.handshake(stream, seen).await.map(drop)
             }
+            Work::Dns(dns) => dns.run(self.timeout, seen).await,
         }
     }
 
@@ -165,17 +171,16 @@ impl PreparedCheck {
             return None;
         }
         let days = left_ns / DAY_NS;
-        Some(Failure::new(
-            FailReason::Certificate,
-            format_args!("the certificate expires in {days} days, expected at least {days_min}"),
-        ))
+        let word = if days == 1 { "day" } else { "days" };
+        let detail = format_args!("the certificate expires in {days} {word}, expected at least {days_min}");
+        Some(Failure::new(FailReason::Certificate, detail))
     }
 }
 
 impl fmt::Debug for PreparedCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the request: its headers may be secret.
-        f.debug_struct("PreparedCheck").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        // Not the work: a request may be secret.
+        f.debug_struct("PreparedCheck").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
@@ -185,4 +190,9 @@ fn us(duration: Duration) -> u64 {
 
 fn us_since(begun: Instant) -> u64 {
     us(begun.elapsed())
+}
+
+/// A phase may take place more than once: each hop of a redirect has its own.
+fn add_us(phase: &mut Option<u64>, us: u64) {
+    *phase = Some(phase.unwrap_or(0).saturating_add(us));
 }

@@ -2,27 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::http::header::{
-    ACCEPT, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue, USER_AGENT,
-};
-use hyper::http::{Error as HttpError, Method, Request};
-use rustls::pki_types::ServerName;
-use spark_core::config::{CheckKind, Target};
+use hyper::http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+use hyper::http::{Error as HttpError, Method};
+use rustls::ClientConfig;
+use spark_core::config::{CheckKind, DnsQuestion, DnsUrlError, Target};
 use spark_schemas::Name;
 use tokio::sync::Semaphore;
 use url::Host;
 
-use super::PreparedCheck;
 use super::connect::Endpoint;
-use super::http::HttpRequest;
-use super::resolve::{LOOKUPS_MAX, Resolver};
-use super::tls::{CaFiles, TlsConfigs, TlsError, TlsPart};
+use super::dns::{DnsCheck, ServerError, system_server};
+use super::http::{Asked, HttpCheck, Origin, Parts, Redirects};
+use super::resolve::{LOOKUPS_MAX, Lookups};
+use super::tls::{CaFiles, TlsConfigs, TlsError, TlsPart, without_protocol};
+use super::{PreparedCheck, Work};
 
 const ENVIRONMENT_PREFIX: &str = "env:";
 
@@ -69,6 +65,17 @@ pub enum PrepareError {
         /// The variable.
         variable: String,
     },
+    /// The body is to come from the environment, and is not there.
+    #[error(
+        "target {target}: the body is to come from the environment variable {variable:?}, which is not set: set it, \
+         or change the body"
+    )]
+    BodyVariable {
+        /// The target.
+        target: Name,
+        /// The variable.
+        variable: String,
+    },
     /// A header's name is none.
     #[error("target {target}: {header:?} can't be a header's name")]
     HeaderName {
@@ -101,10 +108,30 @@ pub enum PrepareError {
         source: HttpError,
     },
     /// The URL has no host, no port, or a scheme without a check.
-    #[error("target {target}: the URL needs a scheme (http, https or tcp), a host, and for tcp a port")]
+    #[error(
+        "target {target}: the URL needs a scheme (http, https, tcp, tls or dns), a host, and for tcp and tls a port"
+    )]
     Url {
         /// The target.
         target: Name,
+    },
+    /// The DNS URL asks for nothing.
+    #[error("target {target}: the DNS URL can't be asked")]
+    DnsUrl {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        #[source]
+        source: DnsUrlError,
+    },
+    /// The server name is no host.
+    #[error("target {target}: server_name must be a DNS name or an address")]
+    NotAHost {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        #[source]
+        source: url::ParseError,
     },
     /// The host can't be in a certificate.
     #[error("target {target}: the host can't be in a certificate: use a DNS name or an address")]
@@ -114,6 +141,15 @@ pub enum PrepareError {
         /// What is wrong.
         #[source]
         source: rustls::pki_types::InvalidDnsNameError,
+    },
+    /// Nobody says which DNS server to ask.
+    #[error("target {target}: find the system's DNS server")]
+    DnsServer {
+        /// The target.
+        target: Name,
+        /// What is wrong.
+        #[source]
+        source: ServerError,
     },
     /// There is no TLS configuration for it.
     #[error("target {target}: set up TLS")]
@@ -139,84 +175,120 @@ impl PreparedCheck {
     }
 
     fn with_ca_files(target: &Target, context: &CheckContext, ca_files: &mut CaFiles) -> Result<Self, PrepareError> {
-        let no_url = || PrepareError::Url { target: target.name.clone() };
-        let kind = CheckKind::from_scheme(target.url.scheme()).ok_or_else(no_url)?;
-        let host = target.url.host().ok_or_else(no_url)?;
-        let port = target.url.port_or_known_default().ok_or_else(no_url)?;
-        let tls = match kind {
-            CheckKind::Https => Some(tls_part(target, &host, context, ca_files)?),
-            CheckKind::Http | CheckKind::Tcp => None,
-        };
-        let request = match kind {
-            CheckKind::Http | CheckKind::Https => {
-                Some(HttpRequest { request: request(target, &host, context)?, expect_body: target.expect_body.clone() })
+        let kind = CheckKind::from_scheme(target.url.scheme()).ok_or_else(|| no_url(target))?;
+        let lookups = Lookups::new(Arc::clone(&context.lookups));
+        let work = match kind {
+            CheckKind::Dns => Work::Dns(dns_check(target, &lookups)?),
+            CheckKind::Tcp => Work::Tcp(origin(target, &lookups)?.1),
+            CheckKind::Tls => {
+                let (host, endpoint) = origin(target, &lookups)?;
+                let config = without_protocol(&*tls_config(target, context, ca_files)?);
+                Work::Tls(endpoint, tls_part(target, config, &host)?)
             }
-            CheckKind::Tcp => None,
+            CheckKind::Http | CheckKind::Https => {
+                Work::Http(Box::new(http_check(target, kind, lookups, context, ca_files)?))
+            }
         };
         Ok(Self {
-            endpoint: endpoint(&host, port, context),
-            tls,
-            request,
+            work,
             timeout: target.timeout().to_std(),
-            expect_status: target.expect_status.clone(),
             latency_max_us: target.latency_max.map(|limit| limit.0),
             certificate_days_min: target.certificate_days_min,
         })
     }
 }
 
-/// The literal address of a host, if it is one; schemes other than HTTP's leave IPv4 addresses as text.
-fn literal(host: &Host<&str>) -> Option<IpAddr> {
-    match host {
-        Host::Ipv4(address) => Some(IpAddr::V4(*address)),
-        Host::Ipv6(address) => Some(IpAddr::V6(*address)),
-        Host::Domain(name) => name.parse().ok(),
-    }
+fn no_url(target: &Target) -> PrepareError {
+    PrepareError::Url { target: target.name.clone() }
 }
 
-fn endpoint(host: &Host<&str>, port: u16, context: &CheckContext) -> Endpoint {
-    match literal(host) {
-        Some(address) => Endpoint::Address(SocketAddr::new(address, port)),
-        None => Endpoint::Name(Resolver::new(&host.to_string(), port, Arc::clone(&context.lookups))),
-    }
+fn origin<'a>(target: &'a Target, lookups: &Lookups) -> Result<(Host<&'a str>, Endpoint), PrepareError> {
+    let host = target.url.host().ok_or_else(|| no_url(target))?;
+    let port = target.url.port_or_known_default().ok_or_else(|| no_url(target))?;
+    let endpoint = Endpoint::new(&host, port, lookups);
+    Ok((host, endpoint))
 }
 
-fn tls_part(
+fn dns_check(target: &Target, lookups: &Lookups) -> Result<DnsCheck, PrepareError> {
+    let question = DnsQuestion::from_url(&target.url);
+    let question = question.map_err(|source| PrepareError::DnsUrl { target: target.name.clone(), source })?;
+    let server = match &question.server {
+        Some((host, port)) => Endpoint::new(host, *port, lookups),
+        None => {
+            let server = system_server();
+            Endpoint::Address(server.map_err(|source| PrepareError::DnsServer { target: target.name.clone(), source })?)
+        }
+    };
+    Ok(DnsCheck::new(server, &question, &target.expect_records))
+}
+
+fn http_check(
     target: &Target,
-    host: &Host<&str>,
+    kind: CheckKind,
+    lookups: Lookups,
     context: &CheckContext,
     ca_files: &mut CaFiles,
-) -> Result<TlsPart, PrepareError> {
+) -> Result<HttpCheck, PrepareError> {
+    let (host, endpoint) = origin(target, &lookups)?;
+    let tls = match kind {
+        CheckKind::Https => Some(tls_part(target, tls_config(target, context, ca_files)?, &host)?),
+        _ => None,
+    };
+    let unsendable = |source| PrepareError::Request { target: target.name.clone(), source };
+    let (body, is_body_secret) = match &target.body {
+        None => (String::new(), false),
+        Some(text) => from_environment(text, context)
+            .map_err(|variable| PrepareError::BodyVariable { target: target.name.clone(), variable })?,
+    };
+    let mut headers = HeaderMap::new();
+    insert_headers(&mut headers, &target.headers, target, context)?;
+    let parts = Parts { headers, body: body.into(), connection: target.connection };
+    let first = Asked {
+        url: target.url.clone(),
+        method: Method::from_bytes(target.method.as_bytes()).map_err(|source| unsendable(source.into()))?,
+        has_body: target.body.is_some(),
+        has_left: false,
+    };
+    let redirects = match target.redirects_max {
+        0 => None,
+        max => Some(Redirects { max, tls: tls_config(target, context, ca_files)?, lookups, is_body_secret }),
+    };
+    HttpCheck::new(Origin { endpoint, tls }, parts, first, redirects, target).map_err(unsendable)
+}
+
+fn tls_config(
+    target: &Target,
+    context: &CheckContext,
+    ca_files: &mut CaFiles,
+) -> Result<Arc<ClientConfig>, PrepareError> {
     let config = match &target.ca_file {
         Some(path) => ca_files.config(Path::new(path)),
         None => context.tls.system(),
     };
-    let config = config.map_err(|source| PrepareError::Tls { target: target.name.clone(), source })?;
-    let server_name = match literal(host) {
-        Some(address) => ServerName::from(address),
-        None => ServerName::try_from(host.to_string())
-            .map_err(|source| PrepareError::ServerName { target: target.name.clone(), source })?,
-    };
-    Ok(TlsPart { config, server_name })
+    config.map_err(|source| PrepareError::Tls { target: target.name.clone(), source })
 }
 
-fn request(target: &Target, host: &Host<&str>, context: &CheckContext) -> Result<Request<Empty<Bytes>>, PrepareError> {
-    let unsendable = |source| PrepareError::Request { target: target.name.clone(), source };
-    let path = &target.url[url::Position::BeforePath..url::Position::AfterQuery];
-    let method = Method::from_bytes(target.method.as_bytes()).map_err(|source| unsendable(source.into()))?;
-    let mut request = Request::builder().method(method).uri(path).body(Empty::new()).map_err(unsendable)?;
-    let host = match target.url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_string(),
+/// The handshake with `host`, or with who the target says is there.
+fn tls_part(target: &Target, config: Arc<ClientConfig>, host: &Host<&str>) -> Result<TlsPart, PrepareError> {
+    let part = match &target.server_name {
+        Some(name) => {
+            let host = Host::parse(name);
+            TlsPart::new(
+                config,
+                &host.map_err(|source| PrepareError::NotAHost { target: target.name.clone(), source })?,
+            )
+        }
+        None => TlsPart::new(config, host),
     };
-    let host_value = HeaderValue::from_str(&host).map_err(|source| unsendable(source.into()))?;
-    let headers = request.headers_mut();
-    headers.insert(HOST, host_value);
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("spark/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    insert_headers(headers, &target.headers, target, context)?;
-    Ok(request)
+    part.map_err(|source| PrepareError::ServerName { target: target.name.clone(), source })
+}
+
+/// The text, or what the variable it names says, and whether that was so; an error is the variable that is not set.
+fn from_environment(text: &str, context: &CheckContext) -> Result<(String, bool), String> {
+    match text.strip_prefix(ENVIRONMENT_PREFIX) {
+        None => Ok((text.to_owned(), false)),
+        Some(variable) => (context.environment)(variable).map(|value| (value, true)).ok_or_else(|| variable.to_owned()),
+    }
 }
 
 fn insert_headers(
@@ -227,13 +299,9 @@ fn insert_headers(
 ) -> Result<(), PrepareError> {
     for (name, value) in configured {
         let (target, header) = (target.name.clone(), name.clone());
-        let variable = value.strip_prefix(ENVIRONMENT_PREFIX);
-        let value = match variable {
-            None => value.clone(),
-            Some(variable) => match (context.environment)(variable) {
-                Some(value) => value,
-                None => return Err(PrepareError::Variable { target, header, variable: variable.to_owned() }),
-            },
+        let (value, is_secret) = match from_environment(value, context) {
+            Ok(value) => value,
+            Err(variable) => return Err(PrepareError::Variable { target, header, variable }),
         };
         let key = match HeaderName::from_bytes(name.as_bytes()) {
             Ok(key) => key,
@@ -243,7 +311,7 @@ fn insert_headers(
             Ok(value) => value,
             Err(source) => return Err(PrepareError::HeaderValue { target, header, source }),
         };
-        value.set_sensitive(variable.is_some());
+        value.set_sensitive(is_secret);
         headers.insert(key, value);
     }
     Ok(())

@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, pem};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use spark_schemas::TimeNs;
 use spark_schemas::event::FailReason;
@@ -17,8 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use url::Host;
 
-use super::{Failure, Seen, Stage, us_since};
+use super::connect::literal;
+use super::{Failure, Seen, Stage, add_us, us_since};
 
 /// Why there is no TLS configuration for a target.
 #[derive(Debug, thiserror::Error)]
@@ -122,13 +125,32 @@ fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
+/// `config` for a peer that need not speak HTTP: a protocol that it does not know may make it break off.
+pub(super) fn without_protocol(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.clear();
+    Arc::new(config)
+}
+
 /// What a target's handshake needs.
+#[derive(Debug)]
 pub(super) struct TlsPart {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) server_name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+    server_name: ServerName<'static>,
 }
 
 impl TlsPart {
+    /// Asks for `host`, and has the certificate be valid for it.
+    pub(super) fn new<S: AsRef<str>>(config: Arc<ClientConfig>, host: &Host<S>) -> Result<Self, InvalidDnsNameError> {
+        let server_name = match (literal(host), host) {
+            (None, Host::Domain(name)) => ServerName::try_from(name.as_ref().to_owned())?,
+            (Some(address), _) => ServerName::from(address),
+            (None, Host::Ipv4(address)) => ServerName::from(IpAddr::V4(*address)),
+            (None, Host::Ipv6(address)) => ServerName::from(IpAddr::V6(*address)),
+        };
+        Ok(Self { config, server_name })
+    }
+
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
@@ -141,7 +163,7 @@ impl TlsPart {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let handshake = Box::pin(connector.connect(self.server_name.clone(), stream));
         let stream = handshake.await.map_err(|error| failed_handshake(&error, seen))?;
-        seen.phases.tls_us = Some(us_since(begun));
+        add_us(&mut seen.phases.tls_us, us_since(begun));
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         seen.certificate_expires_ns = leaf.and_then(|leaf| expiry(leaf));
         Ok(Box::new(stream))

@@ -1,7 +1,8 @@
 //! Frames on disk until the log has them: segments that are only appended to, deleted whole once acknowledged.
 //!
-//! The directory holds `lock`, numbered segments of records (`record`), `acked` (how far the log acknowledged) and
-//! `state.json` (how far slots are accounted for, written before the segments it was read from go). A kill at any moment
+//! The directory holds `lock`, numbered segments of records (`record`), `acked` (how far the log acknowledged),
+//! `state.json` (how far slots are accounted for, written before the segments it was read from go) and `reserve`, bytes
+//! kept so that a full disk can still take that state: without it nothing could be deleted, and the disk stayed full. A kill at any moment
 //! leaves at most a torn last record, and one `acked` behind: its frames are sent again, under the same message ids.
 //! Every write is on the disk (`fdatasync`) before the frame may be sent: else a power failure could take back, here, a
 //! slot that the log already has, and the next start would call it missed.
@@ -18,9 +19,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use metrics::gauge;
 use serde::{Deserialize, Serialize};
 use spark_eventlog::Outgoing;
-use spark_schemas::Event;
+use spark_schemas::{Event, metric};
 use tokio::sync::{Notify, watch};
 
 use crate::coverage::Coverage;
@@ -64,8 +66,12 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The files that are there, by rising number; only the last may grow.
+    /// The files that are there, by rising number.
     segments: VecDeque<Segment>,
+    /// The one that may still grow: it is not deleted.
+    active: Option<u64>,
+    /// A segment was given up before it was full, perhaps after its last acknowledgement.
+    has_retired: bool,
     frames: u64,
     damaged: u64,
     /// The end of the last write, and what is accounted for up to there.
@@ -98,6 +104,18 @@ impl Shared {
     /// Frames that wait for the log.
     pub(crate) fn frames(&self) -> u64 {
         self.inner().frames
+    }
+
+    /// Whether a segment was given up early since this was last asked.
+    pub(crate) fn take_retired(&self) -> bool {
+        std::mem::take(&mut self.inner().has_retired)
+    }
+
+    /// Shows how full it is.
+    pub(crate) fn set_gauges(&self) {
+        gauge!(metric::OUTBOX_FRAMES).set(self.frames() as f64);
+        gauge!(metric::OUTBOX_BYTES).set(self.bytes() as f64);
+        gauge!(metric::OUTBOX_BYTES_MAX).set(self.bytes_max as f64);
     }
 
     /// Records that were damaged and passed over since the start.

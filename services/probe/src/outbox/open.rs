@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::disk::{self, Doing as _};
 use super::record::{self, Found};
-use super::state::{AckedFile, State};
+use super::state::{AckedFile, State, keep_reserve};
 use super::{Inner, Position, Reader, Segment, Shared, Writer, segment_number, segment_path};
 use crate::coverage::Coverage;
 use crate::error::OutboxError;
@@ -32,6 +32,7 @@ pub(crate) fn open(dir: &Path, bytes_max: u64) -> Result<Opened, OutboxError> {
     let lock = lock(dir)?;
     let state = State::read(dir)?;
     let (acked_file, acked) = AckedFile::open(dir)?;
+    keep_reserve(dir);
     let numbers = segment_numbers(dir)?;
     let mut scan = Scan { coverage: state.coverage, covered_to: state.end, acked, inner: Inner::default() };
     for number in &numbers {

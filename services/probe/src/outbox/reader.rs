@@ -8,7 +8,7 @@ use spark_eventlog::Outgoing;
 
 use super::disk::{self, Doing as _};
 use super::record::{self, Found};
-use super::state::{AckedFile, State};
+use super::state::{AckedFile, State, keep_reserve};
 use super::{Position, Shared, segment_path};
 use crate::error::OutboxError;
 
@@ -124,17 +124,20 @@ impl Reader {
             let mut inner = self.shared.inner();
             inner.frames = inner.frames.saturating_sub(batch.frames.len() as u64);
         }
-        self.acked_file.write(self.acked)?;
-        self.delete_acknowledged()
+        let written = self.acked_file.write(self.acked);
+        // Also when that failed: an older mark only means that frames are sent again, and deleting makes room.
+        self.delete_acknowledged()?;
+        written
     }
 
-    fn delete_acknowledged(&mut self) -> Result<(), OutboxError> {
+    /// Deletes the segments that the log has whole and nothing is added to.
+    pub(crate) fn delete_acknowledged(&mut self) -> Result<(), OutboxError> {
         let acked = self.acked;
         let (done, state) = {
             let inner = self.shared.inner();
-            let last = inner.segments.back().map_or(0, |segment| segment.number);
             let is_done = |number: u64, bytes: u64| {
-                number < last && (number < acked.segment || (number == acked.segment && acked.offset >= bytes))
+                let is_acked = number < acked.segment || (number == acked.segment && acked.offset >= bytes);
+                is_acked && inner.active != Some(number)
             };
             let done: Vec<u64> =
                 inner.segments.iter().filter(|s| is_done(s.number, s.bytes)).map(|s| s.number).collect();
@@ -150,6 +153,7 @@ impl Reader {
             disk::remove(&path).doing("delete", &path)?;
             self.shared.inner().segments.retain(|segment| segment.number != number);
         }
+        keep_reserve(&self.shared.dir);
         self.shared.freed.notify_one();
         Ok(())
     }

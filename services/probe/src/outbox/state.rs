@@ -30,10 +30,15 @@ impl State {
         dir.join("state.json")
     }
 
+    /// Writes it; on a full disk in the room of the reserve, which segments that are deleted next make again.
     pub(super) fn write(&self, dir: &Path) -> Result<(), OutboxError> {
         let path = Self::path(dir);
-        let result = serde_json::to_vec(self).map_err(io::Error::other).and_then(|json| disk::replace(&path, &json));
-        result.doing("write", &path)
+        let json = serde_json::to_vec(self).map_err(io::Error::other).doing("write", &path)?;
+        let written = disk::replace(&path, &json).or_else(|_full| {
+            fs::remove_file(reserve_path(dir))?;
+            disk::replace(&path, &json)
+        });
+        written.doing("write", &path)
     }
 
     /// The state last written; an empty one when there is none. One that can't be read is set aside, loudly.
@@ -59,6 +64,29 @@ impl State {
     }
 }
 
+/// So that the next state can be written whatever else fills the disk, with room for twice the targets.
+const RESERVE_BYTES_MIN: usize = 64 * 1024;
+
+fn reserve_path(dir: &Path) -> PathBuf {
+    dir.join("reserve")
+}
+
+/// Lays the reserve again if it is not there, or too small for the state that is now. On a full disk it has to wait.
+pub(super) fn keep_reserve(dir: &Path) {
+    let path = reserve_path(dir);
+    let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let wanted = length(&State::path(dir)).saturating_mul(2).max(RESERVE_BYTES_MIN as u64);
+    if length(&path) >= wanted {
+        return;
+    }
+    let zeros = vec![0; usize::try_from(wanted).unwrap_or(RESERVE_BYTES_MIN)];
+    if let Err(error) = fs::write(&path, zeros) {
+        // Half a reserve is better left to the observations.
+        let _gone_or_not = fs::remove_file(&path);
+        tracing::debug!(path = %path.display(), %error, "no room for the outbox's reserve");
+    }
+}
+
 /// The file that says how far the log acknowledged; overwritten in place, so never trusted without its hash.
 #[derive(Debug)]
 pub(super) struct AckedFile {
@@ -71,7 +99,10 @@ impl AckedFile {
         let path = dir.join("acked");
         let acked = fs::read(&path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).doing("open", &path)?;
-        Ok((Self { path, file }, acked))
+        let mut acked_file = Self { path, file };
+        // Its bytes exist from now on, also should the disk be full when the next acknowledgement comes.
+        acked_file.write(acked)?;
+        Ok((acked_file, acked))
     }
 
     /// Not synced: after a power failure an older one only means that frames are sent again.

@@ -39,9 +39,13 @@ impl Writer {
         let mut active = self.segment_with_room()?;
         let written = disk::write_at(&mut active.file, active.bytes, &bytes).and_then(|()| disk::sync(&active.file));
         if let Err(error) = written.doing("write to", &active.path) {
-            // A segment that can't be cut back is left as it is: a new one is begun, and the reader stops before the rest.
-            if disk::truncate(&active.file, active.bytes).is_ok() {
+            let is_cut = disk::truncate(&active.file, active.bytes).is_ok();
+            if is_cut && active.bytes == 0 {
                 self.active = Some(active);
+            } else {
+                // Given up, so that it can be deleted once acknowledged: on a full disk nothing else makes room. One that
+                // can't be cut back is left as it is, and the reader stops before the rest.
+                self.retire();
             }
             return Err(error);
         }
@@ -61,9 +65,18 @@ impl Writer {
                 self.next_number += 1;
                 let file = disk::create_new(&path).doing("create", &path)?;
                 disk::sync_dir(&self.shared.dir).doing("sync", &self.shared.dir)?;
+                self.shared.inner().active = Some(number);
                 Ok(Active { path, file, number, bytes: 0 })
             }
         }
+    }
+
+    fn retire(&self) {
+        let mut inner = self.shared.inner();
+        inner.active = None;
+        inner.has_retired = true;
+        drop(inner);
+        self.shared.written.send_modify(|writes| *writes += 1);
     }
 
     fn tell(&self, active: &Active, frames: &[Kept]) {

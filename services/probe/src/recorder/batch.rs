@@ -68,7 +68,7 @@ pub(super) fn size_max(event: &Event) -> u64 {
     let bytes = match event {
         Event::Observed(observed) => observed_bytes_max(observed),
         Event::Missed(missed) => 110 + missed.target.len(),
-        Event::Heartbeat(_) => 96,
+        Event::Heartbeat(_) => 176,
         Event::Targets(targets) => 96 + targets.targets.iter().map(schedule_bytes_max).sum::<usize>(),
         other => to_msgpack(other).len(),
     };
@@ -114,7 +114,16 @@ mod tests {
             }
             .into(),
             Missed { target, first_slot_ns: at, interval_us: n, slots: n, why: MissedWhy::NotRunning }.into(),
-            Heartbeat { at_ns: at, queue: n, dropped: n, clock_offset_us: Some(i64::MIN) }.into(),
+            Heartbeat {
+                at_ns: at,
+                queue: n,
+                dropped: n,
+                clock_offset_us: Some(i64::MIN),
+                queue_bytes: n,
+                clock_steps: n,
+                clock_step_us: Some(i64::MIN),
+            }
+            .into(),
             Targets { from_ns: at, part: u32::MAX, parts: u32::MAX, targets: vec![schedule; 400] }.into(),
         ]
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use spark_core::schedule::Schedule;
 use spark_eventlog::Outgoing;
 use spark_eventlog::clock::WallClock;
@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use self::batch::Batch;
 use self::pending::Pending;
+use crate::clock::Steps;
 use crate::coverage::Coverage;
 use crate::outbox::{Kept, Shared, Writer};
 
@@ -66,6 +67,8 @@ pub(crate) struct Identity {
     pub(crate) subject: EventSubject,
     pub(crate) boot: Boot,
     pub(crate) linger: Duration,
+    /// What its clock did.
+    pub(crate) steps: Arc<Steps>,
 }
 
 pub(crate) struct Recorder {
@@ -242,9 +245,17 @@ impl Recorder {
     }
 
     fn say_heartbeat(&mut self) {
-        let (at_ns, queue, dropped) = ((self.clock)(), self.outbox.frames(), self.sums.dropped);
-        gauge!(metric::OUTBOX_FRAMES).set(queue as f64);
-        let event = Event::from(Heartbeat { at_ns, queue, dropped, clock_offset_us: None });
+        self.outbox.set_gauges();
+        let (clock_steps, clock_step_us) = self.identity.steps.seen();
+        let event = Event::from(Heartbeat {
+            at_ns: (self.clock)(),
+            queue: self.outbox.frames(),
+            dropped: self.sums.dropped,
+            clock_offset_us: None,
+            queue_bytes: self.outbox.bytes(),
+            clock_steps,
+            clock_step_us,
+        });
         if self.has_room_for(&event) {
             self.batch.push(event);
         }
@@ -289,7 +300,7 @@ impl Recorder {
             }
         }
         self.room = self.outbox.room();
-        gauge!(metric::OUTBOX_FRAMES).set(self.outbox.frames() as f64);
+        self.outbox.set_gauges();
         Ok(())
     }
 

@@ -148,6 +148,7 @@ fn a_clock_that_jumps_ahead_misses_what_it_jumped_over() {
     let told = Told::read(&world);
     assert!((3_598..=3_600).contains(&told.missed_because("a", MissedWhy::ClockStep)), "{told:?}");
     assert_eq!(told.missed("a"), told.missed_because("a", MissedWhy::ClockStep));
+    assert_step(&told, 3_600_000_000);
     assert!((59..=61).contains(&told.observed("a")), "{}", told.observed("a"));
 }
 
@@ -163,6 +164,61 @@ fn a_clock_that_jumps_back_runs_no_slot_twice() {
     // 100 s before the jump, an hour that had been, and the 300 s after it.
     assert!((398..=402).contains(&told.observed("a")), "{}", told.observed("a"));
     assert_eq!(told.missed("a"), 0);
+    assert_step(&told, -3_600_000_000);
+}
+
+/// The heartbeats say that the clock stepped once, and how far.
+fn assert_step(told: &Told, us: i64) {
+    let (count, last) = told.clock_steps;
+    assert!(count == 1 && last.is_some_and(|last| last.abs_diff(us) < 1_000_000), "{:?}", told.clock_steps);
+}
+
+#[test]
+fn a_clock_that_jumps_to_and_fro_leaves_no_slot_out() {
+    let world = World::new(11);
+    let hour = 3_600 * i64::try_from(SECOND).unwrap();
+    let targets = vec![target("a", 1_000), target("b", 60_000), target("c", 250)];
+    live(&world, targets, Duration::from_secs(9_000), End::Shutdown, move |world, list| async move {
+        for step in [hour, -hour, -hour, hour] {
+            sleep(Duration::from_secs(300)).await;
+            world.step_clock(step);
+        }
+        drop(list);
+    });
+    // Reading it checks that no slot comes twice and none is left out.
+    let told = Told::read(&world);
+    assert_eq!(told.clock_steps.0, 4);
+    for (name, per_hour) in [("a", 3_600), ("b", 60), ("c", 14_400)] {
+        // It jumped over one hour that no later step went back to.
+        let missed = told.missed_because(name, MissedWhy::ClockStep);
+        assert!(missed <= 2 * per_hour && missed >= per_hour - 1, "{name}: {missed}");
+        assert_eq!(told.missed(name), missed);
+    }
+}
+
+#[test]
+fn hours_without_the_log_keep_the_oldest_and_account_for_every_slot() {
+    let bound = 300 * 1024;
+    let world = World::with_outbox(12, bound);
+    world.set_log_away(true);
+    let targets = vec![target("a", 1_000), target("b", 5_000)];
+    let summary = live(&world, targets, Duration::from_secs(4 * 3_600), End::Shutdown, move |world, list| async move {
+        sleep(Duration::from_secs(3 * 3_600)).await;
+        assert!(world.outbox_bytes() <= bound, "{}", world.outbox_bytes());
+        world.set_log_away(false);
+        nothing(world, list).await;
+    });
+    let (summary, told) = (summary.unwrap(), Told::read(&world));
+    for (name, slots) in [("a", 14_400), ("b", 2_880)] {
+        assert_eq!(told.observed(name) + told.missed(name), slots, "{name}");
+        assert_eq!(told.missed(name), told.missed_because(name, MissedWhy::OutboxFull), "{name}");
+        assert!(told.missed(name) > 0, "{name}: the outbox was never full");
+    }
+    assert_eq!(told.missed("a") + told.missed("b"), summary.dropped);
+    assert_eq!(told.dropped_in_heartbeats, summary.dropped);
+    let queued = told.queue_bytes_in_heartbeats;
+    assert!((bound * 3 / 4..=bound).contains(&queued), "{queued}");
+    assert_eq!(summary.frames_left, 0);
 }
 
 #[test]

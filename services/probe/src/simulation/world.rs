@@ -244,6 +244,9 @@ pub(super) struct Told {
     next_seq: BTreeMap<Boot, u64>,
     pub(super) heartbeats: u64,
     pub(super) dropped_in_heartbeats: u64,
+    pub(super) queue_bytes_in_heartbeats: u64,
+    /// How often the clock stepped and how far at last, by the heartbeat that came last.
+    pub(super) clock_steps: (u64, Option<i64>),
     pub(super) lists: u64,
 }
 
@@ -291,6 +294,8 @@ impl Told {
             Event::Heartbeat(heartbeat) => {
                 self.heartbeats += 1;
                 self.dropped_in_heartbeats = self.dropped_in_heartbeats.max(heartbeat.dropped);
+                self.queue_bytes_in_heartbeats = self.queue_bytes_in_heartbeats.max(heartbeat.queue_bytes);
+                self.clock_steps = (heartbeat.clock_steps, heartbeat.clock_step_us);
             }
             Event::Targets(targets) => self.list(&targets),
             other => panic!("a probe does not say {other:?}"),

@@ -112,7 +112,7 @@ async fn only_the_first_mib_of_a_body_is_read() {
     let mut target = target(&server.url("/"));
     assert_ok(&run(&target).await);
     target.expect_body = Some("needle".to_owned());
-    assert_failed(&run(&target).await, FailReason::Body, "first MiB");
+    assert_failed(&run(&target).await, FailReason::Body, "first 1048576 bytes");
     let early = format!("{}needle{}", "x".repeat(1_000_000), "x".repeat(4_000_000));
     let server = answer(http(200, &early)).await;
     target.url = server.url("/").parse().unwrap();

@@ -1,7 +1,12 @@
 //! Checks against small real servers on real sockets: each condition met and broken, and each way to fail.
 #![cfg(test)]
 
+mod conditions;
+mod dns;
+mod hostile;
 mod http;
+mod redirects;
+mod reuse;
 mod servers;
 mod tcp;
 mod tls;

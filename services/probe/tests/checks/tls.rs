@@ -178,3 +178,50 @@ fn a_ca_file_that_is_none_is_an_error_at_the_start() {
         assert!(said.contains("ca.pem"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_tls_target_is_a_handshake_and_a_certificate() {
+    let authority = Authority::new("ours");
+    let server = authority.server(&["imap.example"], 2040).await;
+    let mut target = target(&format!("tls://localhost:{}", server.address.port()));
+    target.ca_file = Some(authority.ca_file().to_str().unwrap().to_owned());
+    assert_failed(&run(&target).await, FailReason::Tls, "not valid for");
+    target.server_name = Some("imap.example".to_owned());
+    target.certificate_days_min = Some(14);
+    let check = PreparedCheck::new(&target, &CheckContext::new(|_| None)).unwrap();
+    let seen = check.run(NOW).await;
+    assert_ok(&seen);
+    assert!(seen.phases.tls_us.is_some() && seen.phases.first_byte_us.is_none() && seen.status.is_none(), "{seen:?}");
+    let expires = seen.certificate_expires_ns.unwrap();
+    let soon = check.run(TimeNs(expires.0 - 3 * DAY_NS)).await;
+    assert_failed(&soon, FailReason::Certificate, "the certificate expires in 3 days, expected at least 14");
+    let old = authority.server(&["imap.example"], 2021).await;
+    target.url = format!("tls://{}", old.address).parse().unwrap();
+    assert_failed(&run(&target).await, FailReason::Tls, "expired");
+}
+
+#[tokio::test]
+async fn a_tls_target_offers_no_protocol_and_asks_for_its_name() {
+    let authority = Authority::new("ours");
+    let hello = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = Arc::clone(&hello);
+    let server = accept(move |mut stream, _| {
+        let heard = Arc::clone(&heard);
+        async move {
+            let mut bytes = [0; 4_096];
+            let length = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await.unwrap();
+            heard.lock().unwrap().extend_from_slice(&bytes[..length]);
+        }
+    })
+    .await;
+    for (scheme, offers) in [("https", true), ("tls", false)] {
+        let mut target = target(&format!("{scheme}://127.0.0.1:{}", server.address.port()));
+        target.ca_file = Some(authority.ca_file().to_str().unwrap().to_owned());
+        target.server_name = Some("imap.example".to_owned());
+        assert_failed(&run(&target).await, FailReason::Tls, "");
+        let bytes = std::mem::take(&mut *hello.lock().unwrap());
+        let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+        assert!(has(b"imap.example"), "no server name in the hello");
+        assert_eq!(has(b"http/1.1"), offers, "{scheme}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use spark_core::config::CheckKind;
+
 use crate::cli::CheckArgs;
 use crate::configuration::{self, Overrides};
 
@@ -15,15 +17,17 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for target in &config.targets {
         let offset_ms = target.schedule().offset_us / 1_000;
         let role = target.role.map(|role| format!(", role {role:?}").to_lowercase()).unwrap_or_default();
+        let is_http = CheckKind::from_scheme(target.url.scheme()).is_some_and(CheckKind::is_http);
+        let method = if is_http { format!("{} ", target.method) } else { String::new() };
         let demo = if target.demo { ", demo" } else { "" };
         println!(
-            "  {:<24} {} {} every {} (+{offset_ms} ms), timeout {}{role}{demo}",
+            "  {:<24} {method}{} every {} (+{offset_ms} ms), timeout {}{role}{demo}",
             target.name,
-            target.method,
             target.url,
             target.interval,
             target.timeout()
         );
+        println!("  {:<24} good when {}", "", target.conditions().join(", "));
     }
     for (name, profile) in &config.profiles {
         println!(

@@ -3,8 +3,11 @@
 mod check;
 mod client;
 mod gate;
+mod nats_accounts;
+mod nats_keys;
 mod smoke;
 
 pub use check::check;
 pub use gate::gate;
+pub use nats_keys::nats_keys;
 pub use smoke::smoke;

@@ -1,23 +1,28 @@
-//! `spark aggregator`: folds the log in NATS, records it into the archive, publishes what it derives.
+//! `spark aggregator`: folds the log in NATS, records the partitions that it owns into archives, and where it owns
+//! partition 0 applies the configuration and publishes what is derived.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
+use spark_aggregator::derived::Derived;
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
-use spark_aggregator::{Phase, Projection};
+use spark_aggregator::{FoldStatus, Phase, Projections};
+use spark_core::config::Config;
+use spark_core::view::DECLARING;
 use spark_eventlog::archive::{Archive, ArchiveOptions};
-use spark_eventlog::jetstream::JetStreamLog;
-use spark_eventlog::{EventLog, clock};
+use spark_eventlog::clock;
+use spark_eventlog::jetstream::Client;
 
 use super::admin::{self, Admin};
 use super::nats::{self, NatsPublisher};
+use super::partitions::{self, Followed, Stores};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
 use super::running::{Running, Stage};
-use super::up::{open_projection, writer};
+use super::up::writer;
 use super::web::render;
 use crate::cli::AggregatorArgs;
 use crate::configuration::{self, Overrides};
@@ -40,42 +45,50 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let bounds = log.bounds().await?;
-    let archive = open_archive(&args, &bounds.incarnation).await?;
-    let projection = open_projection(args.common.data.join("store"), bounds).await?;
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
+    let all = partitions::all(&client).await?;
+    let owned = partitions::owned(&args.partitions, &all)?;
+    // What is derived is over all partitions: whoever declares follows those of others too.
+    let leads = owned.contains(&DECLARING);
+    let stores = Stores { data: &args.common.data, name: "store" };
 
     let folding = Stage::default();
     let mut running = Running::default();
-    let follow = Follow {
-        projection: projection.clone(),
-        log: Arc::clone(&log),
-        recorder: Some(archive),
-        clock: Arc::clone(&clock),
-    };
-    running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
+    let mut projections = Vec::new();
+    let mut declaring = None;
+    for partition in if leads { all } else { owned.clone() } {
+        let Followed { log, projection, incarnation } = Followed::open(&client, partition, &stores).await?;
+        projections.push(projection.clone());
+        let mut recorder = None;
+        if owned.contains(&partition) {
+            recorder = Some(open_archive(&args, &incarnation).await?);
+            let writer = writer(&log, partition, CONTROL_AGENT)?;
+            let duties =
+                || Duties { projection: projection.clone(), writer: Arc::clone(&writer), clock: Arc::clone(&clock) };
+            let chores = duties();
+            running.start(&folding, "duties", |stop| async move {
+                chores.run(stop).await;
+                Ok(())
+            });
+            declaring = declaring.or_else(|| (partition == DECLARING).then(duties));
+        }
+        let follow = Follow { projection, log, recorder, clock: Arc::clone(&clock) };
+        running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
+    }
+    let projections = Projections::from(projections);
 
-    let control = writer(&log, CONTROL_AGENT)?;
-    let duties = |publisher| Duties {
-        projection: projection.clone(),
-        writer: Arc::clone(&control),
-        publisher,
-        clock: Arc::clone(&clock),
+    let health = health(&projections);
+    let metrics_render: Box<dyn Fn() -> String + Send + Sync> = match declaring {
+        Some(duties) => {
+            lead(&mut running, &folding, duties, &projections, &client, config, (&args, overrides));
+            render(&projections, &metrics)
+        }
+        None => {
+            let metrics = metrics.clone();
+            Box::new(move || metrics.render())
+        }
     };
-    let chores = duties(Some(Arc::new(NatsPublisher(client.publisher())) as _));
-    running.start(&folding, "duties", |stop| async move {
-        chores.run(stop).await;
-        Ok(())
-    });
-    let keeper = PolicyKeeper {
-        duties: Some(duties(None)),
-        probe: None,
-        file: args.common.config.clone().map(|file| (file, overrides)),
-    };
-    running.start(&folding, "configuration", |stop| keeper.run(config, stop));
-
-    let admin = Admin { metrics: render(&projection, &metrics), health: health(&projection) };
+    let admin = Admin { metrics: metrics_render, health };
     println!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?);
     running.start(&folding, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&folding, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
@@ -102,11 +115,40 @@ fn directory_name(incarnation: &str) -> String {
     incarnation.chars().map(safe).collect()
 }
 
-fn health(projection: &Projection) -> Box<dyn Fn() -> (bool, serde_json::Value) + Send + Sync> {
-    let projection = projection.clone();
+/// The duties of the one aggregator that owns partition 0: the configuration, and what is derived over all partitions.
+fn lead(
+    running: &mut Running,
+    stage: &Stage,
+    duties: Duties,
+    projections: &Projections,
+    client: &Client,
+    config: Config,
+    (args, overrides): (&AggregatorArgs, Overrides),
+) {
+    let derived = Derived {
+        projections: projections.clone(),
+        publisher: Arc::new(NatsPublisher(client.publisher())),
+        clock: Arc::clone(&duties.clock),
+    };
+    running.start(stage, "derived messages", |stop| async move {
+        derived.run(stop).await;
+        Ok(())
+    });
+    let file = args.common.config.clone().map(|file| (file, overrides));
+    let keeper = PolicyKeeper { duties: Some(duties), probe: None, file };
+    running.start(stage, "configuration", |stop| keeper.run(config, stop));
+}
+
+fn health(projections: &Projections) -> Box<dyn Fn() -> (bool, serde_json::Value) + Send + Sync> {
+    let projections = projections.clone();
     Box::new(move || {
-        let status = projection.status();
-        let works = matches!(status.phase, Phase::Live | Phase::Replaying { .. });
-        (works, json!(status))
+        let statuses: Vec<_> = projections.iter().map(|one| (one.partition(), one.status())).collect();
+        let works = |phase: &Phase| matches!(phase, Phase::Live | Phase::Replaying { .. });
+        let one = |(partition, status): &(u16, FoldStatus)| json!({ "partition": partition, "fold": status });
+        let details = match statuses.as_slice() {
+            [(_, alone)] => json!(alone),
+            several => json!({ "partitions": several.iter().map(one).collect::<Vec<_>>() }),
+        };
+        (statuses.iter().all(|(_, status)| works(&status.phase)), details)
     })
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod aggregator;
 mod nats;
+mod partitions;
 mod policy;
 mod probe;
 mod running;

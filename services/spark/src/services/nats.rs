@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
-use spark_aggregator::duties::Publish;
+use spark_aggregator::derived::Publish;
 use spark_eventlog::jetstream::{self, Client, ConnectOptions, Credentials, InitOptions, Outcome, Publisher};
 
 use crate::cli::{NatsArgs, NatsInitArgs};
 use crate::edge;
 
-/// Connects as `name`.
-pub async fn connect(args: &NatsArgs, name: &str) -> anyhow::Result<Client> {
+/// Connects as `program`. Answers come on `_INBOX_<user>`, which nobody else may listen to where there are accounts.
+pub async fn connect(args: &NatsArgs, program: &str, user: &str) -> anyhow::Result<Client> {
     let credentials = match (&args.nkey, &args.creds) {
         (Some(seed), _) => Some(Credentials::NkeySeed(seed.clone())),
         (None, Some(creds)) => Some(Credentials::Creds(creds.clone())),
@@ -22,8 +22,9 @@ pub async fn connect(args: &NatsArgs, name: &str) -> anyhow::Result<Client> {
     let options = ConnectOptions {
         servers: args.servers.clone(),
         credentials,
-        name: format!("spark {name}"),
-        inbox_prefix: None,
+        name: format!("spark {program}"),
+        inbox_prefix: Some(format!("_INBOX_{user}")),
+        ca_file: args.ca.clone(),
     };
     Ok(jetstream::connect(options).await?)
 }
@@ -41,7 +42,7 @@ impl Publish for NatsPublisher {
 /// Runs `spark nats init`.
 pub fn nats_init(args: NatsInitArgs) -> anyhow::Result<ExitCode> {
     edge::block_on(async {
-        let client = connect(&args.nats, "nats init").await?;
+        let client = connect(&args.nats, "nats init", "admin").await?;
         let NatsInitArgs { partitions, replicas, max_bytes, update, .. } = args;
         let options = InitOptions { partitions, replicas, max_bytes, update };
         let streams = jetstream::init(&client, &options).await.context("make the streams")?;

@@ -58,6 +58,7 @@ impl PolicyKeeper {
             shutdown.cancelled().await;
             return Ok(());
         };
+        let probe_at_start = config.probe;
         while let Some(change) = watched.next_change(&shutdown).await {
             let usable = change.and_then(|config| self.hand_to_probe(&config).map(|()| config));
             let result = if usable.is_ok() { "applied" } else { "rejected" };
@@ -65,6 +66,9 @@ impl PolicyKeeper {
             match usable {
                 Ok(config) => {
                     tracing::info!(file = %file.display(), digest = config.digest(), "configuration applied");
+                    if self.probe.is_some() && config.probe != probe_at_start {
+                        tracing::warn!("[probe] changed: those settings take effect when the probe is started again");
+                    }
                     if let Some(duties) = &self.duties {
                         self.apply(duties, &config, &shutdown).await;
                     }

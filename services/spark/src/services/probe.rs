@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::admin::{self, Admin};
 use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::{Running, Stage};
-use super::{nats, prepare_data};
+use super::{nats, partitions, prepare_data};
 use crate::cli::ProbeArgs;
 use crate::configuration::{self, Overrides};
 use crate::edge;
@@ -33,8 +33,9 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     prepare_data(&args.common.data)?;
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
-    let client = nats::connect(&args.nats, &format!("probe {}", args.agent)).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
+    let client = nats::connect(&args.nats, &format!("probe {}", args.agent), &args.agent).await?;
+    let partition = partitions::home(&client, &args.agent, args.partitions).await?;
+    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, partition).await?);
 
     let (probing, serving) = (Stage::default(), Stage::default());
     let mut running = Running::default();
@@ -54,7 +55,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     let (sender, targets) = watch::channel(targets);
     let options = ProbeOptions {
         agent: args.agent.clone(),
-        partition: 0,
+        partition,
         dir: args.common.data.join("outbox"),
         clock: clock::system(),
         settings: config.probe.clone(),

@@ -1,18 +1,18 @@
 //! `spark up`: the whole pipeline on this machine, on the embedded log.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use spark_aggregator::Projection;
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
 use spark_core::config::Config;
+use spark_core::view::DECLARING;
+use spark_eventlog::EventLog;
 use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::clock;
 use spark_eventlog::writer::EventWriter;
-use spark_eventlog::{Bounds, EventLog};
 use spark_probe::ProbeOptions;
 use spark_probe::check::CheckContext;
 use spark_schemas::event::LogRepaired;
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
+use super::partitions::open_projection;
 use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::{Running, Stage};
 use super::web::app;
@@ -65,10 +66,10 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let (config, overrides) = configure(&args, &web_url, &extras)?;
     let context = Arc::new(CheckContext::new(|name| std::env::var(name).ok()));
     let targets = ProbeTargets::prepared(&context, &config)?;
-    let projection = open_projection(args.common.data.join("store"), archive.bounds().await?).await?;
+    let projection = open_projection(args.common.data.join("store"), DECLARING, archive.bounds().await?).await?;
 
     let log: Arc<dyn EventLog> = Arc::new(archive);
-    let control = writer(&log, CONTROL_AGENT)?;
+    let control = writer(&log, DECLARING, CONTROL_AGENT)?;
     if let Some(repair) = repair {
         let (last_seq, bytes_cut) = (repair.last_seq, repair.bytes_cut);
         tracing::warn!(last_seq, bytes_cut, "a torn tail was cut from the log; it was never acknowledged");
@@ -83,7 +84,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
     let app = app(
-        &projection,
+        projection.clone().into(),
         LogMode::Archive,
         Arc::clone(&control),
         build,
@@ -115,12 +116,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         Ok(())
     });
 
-    let duties = || Duties {
-        projection: projection.clone(),
-        writer: Arc::clone(&control),
-        publisher: None,
-        clock: Arc::clone(&clock),
-    };
+    let duties = || Duties { projection: projection.clone(), writer: Arc::clone(&control), clock: Arc::clone(&clock) };
     let chores = duties();
     running.start(&probing, "duties", |stop| async move {
         chores.run(stop).await;
@@ -156,15 +152,9 @@ async fn open_archive(dir: &Path) -> anyhow::Result<(Archive, Option<spark_event
     opened.context("open the event log")
 }
 
-/// Opens the projection's store off the runtime's threads: it is verified as a whole.
-pub(super) async fn open_projection(dir: PathBuf, log: Bounds) -> anyhow::Result<Projection> {
-    let opened = tokio::task::spawn_blocking(move || Projection::open_for(&dir, 0, &log)).await?;
-    opened.context("open the store of windows")
-}
-
-/// A writer of declarations and decisions.
-pub(super) fn writer(log: &Arc<dyn EventLog>, agent: &str) -> anyhow::Result<Arc<EventWriter>> {
-    let subject = EventSubject { partition: 0, agent: Name::new(agent)?, class: Class::Ctl };
+/// A writer of what a service says itself: declarations and decisions in partition 0, in others what is about them.
+pub(super) fn writer(log: &Arc<dyn EventLog>, partition: u16, agent: &str) -> anyhow::Result<Arc<EventWriter>> {
+    let subject = EventSubject { partition, agent: Name::new(agent)?, class: Class::Ctl };
     Ok(Arc::new(EventWriter::new(Arc::clone(log), subject, edge::new_boot)))
 }
 
@@ -190,7 +180,7 @@ impl Extras {
         if let Some(listener) = self.demo {
             let serve = |stop| async move { Ok(demo::serve(listener, clock::system(), stop).await?) };
             running.start(serving, "demo", serve);
-            let writer = writer(log, "demo")?;
+            let writer = writer(log, DECLARING, "demo")?;
             running.start(serving, "demo trading", |stop| async move {
                 demo::trade(writer, clock::system(), stop).await;
                 Ok(())

@@ -1,23 +1,23 @@
-//! `spark web`: pages and API over a projection of its own, which follows the log in NATS.
+//! `spark web`: pages and API over projections of its own, which follow every partition of the log in NATS.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use spark_aggregator::follow::Follow;
-use spark_aggregator::{Projection, gauges};
-use spark_eventlog::EventLog;
+use spark_aggregator::{Projections, gauges};
+use spark_core::view::DECLARING;
 use spark_eventlog::clock;
-use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
 use spark_schemas::TimeNs;
-use spark_web::{App, BuildInfo, LogMode};
+use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
-use super::nats;
+use super::partitions::{self, Followed, Stores};
 use super::running::{Running, Stage};
-use super::up::{open_projection, writer};
-use super::{prepare_data, refuse_to_expose};
+use super::up::writer;
+use super::{nats, prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
 use crate::{edge, stand_in};
 
@@ -38,16 +38,22 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let build = edge::build_info()?;
     let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.listen, "--listen").await?;
-    let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let projection = open_projection(args.data.join("web-store"), log.bounds().await?).await?;
-
+    let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
+    let stores = Stores { data: &args.data, name: "web-store" };
     let serving = Stage::default();
     let mut running = Running::default();
-    let follow =
-        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
-    running.start(&serving, "fold", |stop| async move { Ok(follow.run(stop).await?) });
-    let control = writer(&log, CONTROL_AGENT)?;
+    let mut projections = Vec::new();
+    let mut control = None;
+    for partition in partitions::all(&client).await? {
+        let Followed { log, projection, .. } = Followed::open(&client, partition, &stores).await?;
+        projections.push(projection.clone());
+        if partition == DECLARING {
+            control = Some(writer(&log, partition, CONTROL_AGENT)?);
+        }
+        let follow = Follow { projection, log, recorder: None, clock: Arc::clone(&clock) };
+        running.start(&serving, "fold", |stop| async move { Ok(follow.run(stop).await?) });
+    }
+    let control = control.context("a log has a partition 0")?;
     let stand_in = match args.listen.ip().is_loopback() {
         true => stand_in::bind_unless(args.executor_url.as_ref()).await,
         false => None,
@@ -56,7 +62,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     if let Some(listener) = stand_in {
         running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
-    let app = app(&projection, LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
+    let app = app(projections.into(), LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
     println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
     running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
@@ -70,7 +76,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
 /// What the web service is given, in both modes.
 #[expect(clippy::too_many_arguments, reason = "wiring: each is one field of App")]
 pub(super) fn app(
-    projection: &Projection,
+    projections: Projections,
     log_mode: LogMode,
     writer: Arc<EventWriter>,
     build: BuildInfo,
@@ -80,7 +86,8 @@ pub(super) fn app(
     metrics: &PrometheusHandle,
 ) -> anyhow::Result<Arc<App>> {
     Ok(Arc::new(App {
-        projection: projection.clone(),
+        metrics_render: render(&projections, metrics),
+        projections,
         log_mode,
         writer,
         clock: clock::system(),
@@ -88,15 +95,15 @@ pub(super) fn app(
         started,
         stand_in,
         self_base: listener.local_addr()?,
-        metrics_render: render(projection, metrics),
+        shared_at_most: SHARED_AT_MOST,
     }))
 }
 
 /// Renders the metrics, with the pages' figures as of now.
-pub(super) fn render(projection: &Projection, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
-    let (projection, metrics) = (projection.clone(), metrics.clone());
+pub(super) fn render(projections: &Projections, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
+    let (projections, metrics) = (projections.clone(), metrics.clone());
     Box::new(move || {
-        projection.view(clock::wall_now(), |view| gauges::set(&view));
+        projections.view(clock::wall_now(), |view| gauges::set(&view));
         metrics.render()
     })
 }

@@ -33,7 +33,7 @@ struct Refusal {
 pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Body>, Problem> {
     Params::strict(&uri, &[])?;
     let (policy, rejected) = server.view(server.now(), |view| {
-        let declarations = &view.state.head().declarations;
+        let declarations = view.declarations();
         (declarations.policy.clone(), declarations.config_rejected.clone())
     });
     let Some(policy) = policy else {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use spark_core::gate::{Circumstances, decide};
-use spark_core::view::rfc3339;
+use spark_core::view::{Part, rfc3339};
 use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
 use spark_schemas::{Event, TimeNs, metric};
 
@@ -178,9 +178,8 @@ pub(crate) async fn decide_now(
 /// A decision over one state: its digest and its figures are of the same position.
 fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
     let standing = server.standing();
-    let (decided, is_past) = server.projection.view_with_digest(at, |view, state_digest| {
-        let seq = view.state.head().position;
-        let positions = vec![StreamPosition { partition: server.projection.partition(), seq }];
+    let (decided, is_past) = server.projections.view_with_digest(at, |view, state_digest| {
+        let positions = view.parts.iter().map(Part::position).collect();
         let build = format!("{} ({})", server.build.version, server.build.id);
         let slo = view.slo(profile)?;
         let (_, health) = server.judge(&slo);

@@ -8,9 +8,10 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use spark_core::health::{Component, Status};
+use spark_core::health::{Component, Health, Status};
 use spark_core::units::decimal;
 use spark_core::view::{Slo, rfc3339};
+use spark_schemas::TimeNs;
 
 use crate::api::number;
 use crate::api::problem::Problem;
@@ -23,10 +24,10 @@ struct Body<'a> {
     status: Status,
     /// Seconds since the service started.
     uptime: u64,
-    slo: SloFigures,
-    components: Vec<Component>,
-    reasons: Vec<String>,
-    profile: String,
+    slo: &'a SloFigures,
+    components: &'a [Component],
+    reasons: &'a [String],
+    profile: &'a str,
     at: String,
     build: &'a BuildInfo,
 }
@@ -54,25 +55,44 @@ impl SloFigures {
     }
 }
 
+/// How Spark is at an instant.
+pub(crate) struct Reading {
+    at: TimeNs,
+    slo: SloFigures,
+    profile: String,
+    components: Vec<Component>,
+    health: Health,
+}
+
+impl Reading {
+    fn take(server: &Server, at: TimeNs, profile: Option<&str>) -> Result<Self, Problem> {
+        server.view(at, |view| {
+            let slo = past::slo(&view, profile)?;
+            let (components, health) = server.judge(&slo);
+            let profile = slo.profile_name.to_string();
+            Ok(Self { at, slo: SloFigures::of(&slo), profile, components, health })
+        })
+    }
+}
+
 /// Answers 200 while Spark itself works, 503 when a part of it is gone.
 pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<Response, Problem> {
     let params = Params::strict(&uri, &["profile", "at"])?;
     let now = server.now();
-    let at = params.at(now)?.unwrap_or(now);
-    let (slo, profile, components, health) = server.view(at, |view| {
-        let slo = past::slo(&view, params.get("profile"))?;
-        let (components, health) = server.judge(&slo);
-        Ok::<_, Problem>((SloFigures::of(&slo), slo.profile_name.to_string(), components, health))
-    })?;
-    let code = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let profile = params.get("profile");
+    let reading = match (params.at(now)?, profile) {
+        (None, None) => server.recent.health.get(|| Reading::take(&server, server.now(), None)).await?,
+        (at, profile) => Arc::new(Reading::take(&server, at.unwrap_or(now), profile)?),
+    };
+    let code = if reading.health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let body = Body {
-        status: health.status,
+        status: reading.health.status,
         uptime: now.since_us(server.started) / 1_000_000,
-        slo,
-        components,
-        reasons: health.reasons,
-        profile,
-        at: rfc3339(at),
+        slo: &reading.slo,
+        components: &reading.components,
+        reasons: &reading.health.reasons,
+        profile: &reading.profile,
+        at: rfc3339(reading.at),
         build: &server.build,
     };
     Ok((code, Json(body)).into_response())

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::Uri;
 use serde::Serialize;
-use spark_core::fold::State;
+use spark_core::view::{Part, View};
 use spark_schemas::event::StreamPosition;
 
 use crate::api::problem::Problem;
@@ -39,20 +39,20 @@ pub(crate) struct AgentFacts {
 }
 
 impl LogFacts {
-    pub(crate) fn of(server: &Server, state: &State) -> Self {
-        let head = state.head();
-        let missing: u64 = state.agent_runs().map(|run| run.marks.missing()).sum();
+    pub(crate) fn of(server: &Server, view: &View<'_>) -> Self {
+        let (totals, runs) = (view.totals(), view.agent_runs());
+        let missing: u64 = runs.iter().map(|run| run.marks.missing()).sum();
         Self {
             mode: server.log_mode.as_str(),
-            partitions: vec![StreamPosition { partition: server.projection.partition(), seq: head.position }],
-            frames: head.totals.frames,
-            observations: head.totals.observations,
-            missed: head.totals.missed,
-            duplicates: head.totals.duplicates,
-            rejected: head.totals.rejected,
-            gaps: missing + head.totals.lost,
-            agents: state
-                .agent_runs()
+            partitions: view.parts.iter().map(Part::position).collect(),
+            frames: totals.frames,
+            observations: totals.observations,
+            missed: totals.missed,
+            duplicates: totals.duplicates,
+            rejected: totals.rejected,
+            gaps: missing + totals.lost,
+            agents: runs
+                .into_iter()
                 .map(|run| AgentFacts {
                     agent: run.agent.to_string(),
                     class: run.class.as_str(),
@@ -68,5 +68,5 @@ impl LogFacts {
 /// What was counted.
 pub(crate) async fn get(Extract(server): Extract<Arc<Server>>, uri: Uri) -> Result<Json<LogFacts>, Problem> {
     Params::strict(&uri, &[])?;
-    Ok(Json(server.view(server.now(), |view| LogFacts::of(&server, view.state))))
+    Ok(Json(server.view(server.now(), |view| LogFacts::of(&server, &view))))
 }

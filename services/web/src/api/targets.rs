@@ -54,15 +54,15 @@ struct SeriesFacts {
 
 impl TargetFacts {
     fn of(view: &View<'_>, target: &TargetView<'_>) -> Self {
-        let agents = view.state.series_of(target.name).map(|series| {
+        let agents = target.series.iter().map(|series| {
             // What was seen since tells nothing of then.
-            let latest = series.head.latest.as_ref().filter(|latest| !past::is_later(view, latest.slot_ns));
+            let latest = series.latest().filter(|latest| !past::is_later(view, latest.slot_ns));
             let staleness_us = latest.and_then(|_| series.staleness_us(view.at));
             SeriesFacts {
-                agent: series.head.agent.to_string(),
-                observations: series.head.observations,
-                failed: series.head.failed,
-                missed: series.head.missed,
+                agent: series.agent.to_string(),
+                observations: series.observations(),
+                failed: series.failed(),
+                missed: series.missed(),
                 staleness_ms: staleness_us.map(|us| us.div_ceil(1_000)),
                 latest: latest.cloned(),
             }
@@ -73,7 +73,7 @@ impl TargetFacts {
             role: target.config.and_then(|config| config.role),
             demo: target.is_demo(),
             state: target.state,
-            reason: target.reason.clone(),
+            reason: target.reason.to_string(),
             staleness_ms: target.staleness_us.map(|us| us.div_ceil(1_000)),
             interval: target.config.map(|config| config.interval.to_string()),
             latest: target.latest.cloned(),

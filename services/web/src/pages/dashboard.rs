@@ -6,7 +6,7 @@ mod tiles;
 use maud::{Markup, html};
 use spark_core::gate::{checks, verdict as verdict_over};
 use spark_core::series::NotKept;
-use spark_core::view::View;
+use spark_core::view::{Slo, TargetView, View};
 use spark_schemas::event::CheckResult;
 
 use super::Region;
@@ -14,7 +14,6 @@ use super::facts::{TargetFacts, last_hour};
 use super::frame::Frame;
 use super::panel::{badges, check_verdict, empty, panel, panel_with, state, verdict};
 use crate::api::problem::Problem;
-use crate::app::Server;
 use crate::chart::{self, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
 use crate::past;
@@ -33,19 +32,16 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn take(view: &View<'_>, server: &Server, profile: Option<&str>) -> Result<Self, Problem> {
-        let slo = past::slo(view, profile)?;
-        let (_, health) = server.judge(&slo);
-        let hour = last_hour(view, &slo.targets);
-        Ok(Self {
-            tiles: Tiles::take(&slo),
-            hour,
+    pub(super) fn take(view: &View<'_>, targets: &[TargetView<'_>], slo: &Slo<'_>, frame: &Frame) -> Self {
+        Self {
+            tiles: Tiles::take(slo),
+            hour: last_hour(view, &slo.targets),
             limit_us: slo.profile.latency_p95.0,
-            checks: (!past::is_past(view)).then(|| checks(view, &slo, &health)),
+            checks: (!past::is_past(view)).then(|| checks(view, slo, &frame.health)),
             profiles: view.config().profiles.keys().map(ToString::to_string).collect(),
             agents: Agent::all(view),
-            targets: past::targets(view).iter().map(|target| TargetFacts::of(view, target)).collect(),
-        })
+            targets: targets.iter().map(|target| TargetFacts::of(view, target)).collect(),
+        }
     }
 
     pub(super) fn is_demo(&self) -> bool {

@@ -3,16 +3,14 @@
 use maud::{Markup, html};
 use spark_core::config::Role;
 use spark_core::health::{Health, Status};
-use spark_core::view::{View, rfc3339};
+use spark_core::view::{Slo, View, rfc3339};
 use spark_schemas::TimeNs;
 use spark_schemas::event::ConfigRejected;
 
 use super::Region;
 use super::panel::icon;
-use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::format::{clock_text, stamp, stamp_text};
-use crate::past;
 use crate::standing::Standing;
 
 /// The surroundings of a page.
@@ -33,11 +31,10 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn take(server: &Server, view: &View<'_>, profile: Option<&str>, pinned: bool) -> Result<Self, Problem> {
-        let slo = past::slo(view, profile)?;
-        let (_, health) = server.judge(&slo);
-        let declarations = &view.state.head().declarations;
-        Ok(Self {
+    pub(super) fn take(server: &Server, view: &View<'_>, slo: &Slo<'_>, pinned: bool) -> Self {
+        let (_, health) = server.judge(slo);
+        let declarations = view.declarations();
+        Self {
             at: view.at,
             pinned,
             standing: server.standing(),
@@ -47,7 +44,7 @@ impl Frame {
             rejected: declarations.config_rejected.clone(),
             demo: false,
             stand_in: server.stand_in,
-        })
+        }
     }
 
     /// Whether a target of that role is the built-in stand-in.

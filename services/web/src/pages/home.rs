@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use spark_core::series::NotKept;
-use spark_core::view::{Figures, View};
+use spark_core::view::{Figures, TargetView, View};
 use spark_core::window::Window;
 use spark_schemas::derived::TargetState;
 
@@ -13,7 +13,6 @@ use super::panel::{badges, empty, icon, panel, state};
 use crate::api::problem::Problem;
 use crate::chart::{Point, uptime};
 use crate::format::{self, latency_ms, percent};
-use crate::past;
 
 pub(super) struct Model {
     targets: Vec<Card>,
@@ -39,11 +38,10 @@ struct Headline {
 }
 
 impl Model {
-    pub(super) fn take(view: &View<'_>, frame: &Frame) -> Self {
-        let targets = past::targets(view);
+    pub(super) fn take(view: &View<'_>, targets: &[TargetView<'_>], frame: &Frame) -> Self {
         let cards = targets.iter().map(|target| {
             let day = || {
-                let figures = view.window(target.name, Window::D1)?;
+                let figures = view.figures(Window::D1, target.series.iter())?;
                 Ok(Day { figures, points: last_day(view, std::slice::from_ref(target))? })
             };
             let facts = TargetFacts::of(view, target);

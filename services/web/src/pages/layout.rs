@@ -17,10 +17,10 @@ const NAVIGATION: [(&str, &str); 5] = [
 ];
 
 /// A page, whole.
-pub(super) fn document(server: &Server, page: &Page, composed: Composed) -> Markup {
+pub(super) fn document(server: &Server, page: &Page, composed: &Composed) -> Markup {
     let Composed { frame, regions } = composed;
     let live = (!frame.pinned).then(|| format!("/api/v1/events?page={}", page.address()));
-    let mut regions = regions.into_iter();
+    let mut regions = regions.iter();
     let pulse = regions.next();
     let class = match page {
         Page::Home => "page-home",
@@ -34,12 +34,12 @@ pub(super) fn document(server: &Server, page: &Page, composed: Composed) -> Mark
             div .page-head {
                 @if let Page::Target(_) = page { p .crumb { a href="/dashboard" { "Dashboard" } } }
                 h1 { (page.title()) }
-                (subtitle(page, &frame))
+                (subtitle(page, frame))
             }
-            @for region in regions { (section(&region)) }
+            @for region in regions { (section(region)) }
         }
     };
-    shell(server, &frame, &page.title(), &page.address(), live.as_deref(), pulse.as_ref(), body)
+    shell(server, frame, &page.title(), &page.address(), live.as_deref(), pulse, body)
 }
 
 fn subtitle(page: &Page, frame: &Frame) -> Markup {

@@ -22,6 +22,7 @@ use spark_schemas::{Name, TimeNs};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
+use crate::past;
 use frame::Frame;
 
 /// Which page.
@@ -107,11 +108,13 @@ pub(crate) fn compose(server: &Server, page: &Page, at: Option<TimeNs>) -> Resul
     let now = server.now();
     // Everything is taken out of the view at once, and rendered after it is let go.
     let (mut frame, content) = server.view(at.unwrap_or(now), |view| {
-        let frame = Frame::take(server, &view, profile, at.is_some())?;
+        let targets = past::targets(&view);
+        let slo = view.slo_of(targets.clone(), profile)?;
+        let frame = Frame::take(server, &view, &slo, at.is_some());
         let content = match page {
-            Page::Home => Content::Home(home::Model::take(&view, &frame)),
-            Page::Dashboard(_) => Content::Dashboard(Box::new(dashboard::Model::take(&view, server, profile)?)),
-            Page::Target(name) => Content::Target(Box::new(target::Model::take(&view, name)?)),
+            Page::Home => Content::Home(home::Model::take(&view, &targets, &frame)),
+            Page::Dashboard(_) => Content::Dashboard(Box::new(dashboard::Model::take(&view, &targets, &slo, &frame))),
+            Page::Target(name) => Content::Target(Box::new(target::Model::take(&view, &slo, name)?)),
             Page::Portfolio => Content::Portfolio(trading::portfolios(&view)),
             Page::Strategies => Content::Strategies(trading::strategies(&view)),
             Page::Settings => Content::Settings(Box::new(settings::Model::take(&view, server))),
@@ -154,33 +157,46 @@ impl Content {
     }
 }
 
-fn answer(server: &Server, uri: &Uri, page: impl FnOnce(&Params) -> Result<Page, Problem>) -> Response {
-    let shown = Params::lenient(uri).and_then(|params| {
-        let at = params.at(server.now())?;
-        let page = page(&params)?;
-        Ok((compose(server, &page, at)?, page))
-    });
+/// A page's regions as of now, or of a moment ago where they take long to compose.
+pub(crate) async fn recent(server: &Server, page: &Page) -> Result<Arc<Composed>, Problem> {
+    let make = || compose(server, page, None);
+    match page {
+        Page::Home => server.recent.home.get(make).await,
+        Page::Dashboard(None) => server.recent.dashboard.get(make).await,
+        _ => make().map(Arc::new),
+    }
+}
+
+async fn answer(server: &Server, uri: &Uri, page: impl FnOnce(&Params) -> Result<Page, Problem>) -> Response {
+    let wanted = Params::lenient(uri).and_then(|params| Ok((params.at(server.now())?, page(&params)?)));
+    let shown = match wanted {
+        Ok((None, page)) => recent(server, &page).await.map(|composed| (composed, page)),
+        Ok((at, page)) => compose(server, &page, at).map(|composed| (Arc::new(composed), page)),
+        Err(problem) => Err(problem),
+    };
     match shown {
-        Ok((composed, page)) => layout::document(server, &page, composed).into_response(),
+        Ok((composed, page)) => layout::document(server, &page, &composed).into_response(),
         Err(problem) => error(server, &problem),
     }
 }
 
 /// A page that says why there is no page.
 pub(crate) fn error(server: &Server, problem: &Problem) -> Response {
-    let page = match server.view(server.now(), |view| Frame::take(server, &view, None, false)) {
-        Ok(frame) => layout::error(server, &frame, problem),
-        Err(_) => return problem.clone().into_response(),
+    let frame = server
+        .view(server.now(), |view| past::slo(&view, None).ok().map(|slo| Frame::take(server, &view, &slo, false)));
+    let page = match frame {
+        Some(frame) => layout::error(server, &frame, problem),
+        None => return problem.clone().into_response(),
     };
     (problem.status, page).into_response()
 }
 
 pub(crate) async fn home(State(server): State<Arc<Server>>, uri: Uri) -> Response {
-    answer(&server, &uri, |_| Ok(Page::Home))
+    answer(&server, &uri, |_| Ok(Page::Home)).await
 }
 
 pub(crate) async fn dashboard(State(server): State<Arc<Server>>, uri: Uri) -> Response {
-    answer(&server, &uri, Page::dashboard)
+    answer(&server, &uri, Page::dashboard).await
 }
 
 pub(crate) async fn target(
@@ -193,18 +209,19 @@ pub(crate) async fn target(
         // What is no name is no target's name.
         Name::new(&name).map(Page::Target).map_err(|_no_name| Problem::unknown_target(&name))
     })
+    .await
 }
 
 pub(crate) async fn portfolio(State(server): State<Arc<Server>>, uri: Uri) -> Response {
-    answer(&server, &uri, |_| Ok(Page::Portfolio))
+    answer(&server, &uri, |_| Ok(Page::Portfolio)).await
 }
 
 pub(crate) async fn strategies(State(server): State<Arc<Server>>, uri: Uri) -> Response {
-    answer(&server, &uri, |_| Ok(Page::Strategies))
+    answer(&server, &uri, |_| Ok(Page::Strategies)).await
 }
 
 pub(crate) async fn settings(State(server): State<Arc<Server>>, uri: Uri) -> Response {
-    answer(&server, &uri, |_| Ok(Page::Settings))
+    answer(&server, &uri, |_| Ok(Page::Settings)).await
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/settings`: the configuration in force, the parts that run, and what the log holds.
 
 use maud::{Markup, html};
-use spark_core::config::{Config, Role, Target};
+use spark_core::config::{Config, Role};
 use spark_core::fold::Policy;
 use spark_core::health::{Component, Status};
 use spark_core::view::View;
@@ -25,9 +25,9 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn take(view: &View<'_>, server: &Server) -> Self {
         Self {
-            policy: view.state.head().declarations.policy.clone(),
+            policy: view.declarations().policy.clone(),
             components: server.components(),
-            log: LogFacts::of(server, view.state),
+            log: LogFacts::of(server, view),
             build: server.build.clone(),
             started: server.started,
         }
@@ -196,24 +196,13 @@ fn targets(config: &Config, frame: &Frame) -> Markup {
                             td { (target.interval) }
                             td { (target.timeout()) }
                             td { (target.role.map_or("—", role_text)) }
-                            td { (good_when(target)) }
+                            td { (target.conditions().join(", ")) }
                         }
                     }
                 }
             }
         }
     }
-}
-
-fn good_when(target: &Target) -> String {
-    let mut conditions = match target.url.scheme() {
-        "tcp" => vec!["it connects".to_owned()],
-        _ => vec![format!("status {}", target.expect_status)],
-    };
-    conditions.extend(target.expect_body.as_ref().map(|text| format!("body contains {text:?}")));
-    conditions.extend(target.latency_max.map(|limit| format!("at most {limit}")));
-    conditions.extend(target.certificate_days_min.map(|days| format!("certificate has {days} days left")));
-    conditions.join(", ")
 }
 
 fn canonical(config: &Config) -> Markup {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use spark_core::config::Target;
 use spark_core::series::NotKept;
 use spark_core::units::decimal;
-use spark_core::view::{Figures, View};
+use spark_core::view::{Figures, Slo, View};
 use spark_core::window::Window;
 use spark_schemas::Name;
 use spark_schemas::event::Observed;
@@ -35,13 +35,13 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn take(view: &View<'_>, name: &Name) -> Result<Self, Problem> {
+    pub(super) fn take(view: &View<'_>, slo: &Slo<'_>, name: &Name) -> Result<Self, Problem> {
         let target = past::target(view, name).ok_or_else(|| Problem::unknown_target(name))?;
         let alone = std::slice::from_ref(&target);
         let mut failures: Vec<(String, Observed)> = Vec::new();
-        for series in view.state.series_of(name) {
-            let seen_by = series.head.agent.to_string();
-            failures.extend(series.head.failures.iter().map(|failure| (seen_by.clone(), failure.clone())));
+        for series in target.series.iter() {
+            let seen_by = series.agent.to_string();
+            failures.extend(series.failures().map(|failure| (seen_by.clone(), failure.clone())));
         }
         failures.retain(|(_, failure)| failure.slot_ns <= view.at);
         failures.sort_by_key(|(_, failure)| std::cmp::Reverse(failure.slot_ns));
@@ -49,12 +49,12 @@ impl Model {
         Ok(Self {
             facts: TargetFacts::of(view, &target),
             config: target.config.cloned(),
-            limit_us: view.slo(None).ok().map(|slo| slo.profile.latency_p95.0),
-            windows: Window::ALL.map(|window| (window, view.window(name, window))).into(),
+            limit_us: Some(slo.profile.latency_p95.0),
+            windows: Window::ALL.map(|window| (window, view.figures(window, target.series.iter()))).into(),
             hour: last_hour(view, alone),
             day: last_day(view, alone),
             latest: target.latest.cloned(),
-            series: view.state.series_of(name).map(|series| SeriesFacts::of(view, series)).collect(),
+            series: target.series.iter().map(|series| SeriesFacts::of(view, series)).collect(),
             failures,
         })
     }

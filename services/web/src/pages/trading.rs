@@ -10,11 +10,11 @@ use super::panel::{badges, empty, panel};
 use crate::format::{count, stamp};
 
 pub(super) fn portfolios(view: &View<'_>) -> Vec<Portfolio> {
-    view.state.head().declarations.portfolios.values().cloned().collect()
+    view.declarations().portfolios.values().cloned().collect()
 }
 
 pub(super) fn strategies(view: &View<'_>) -> Vec<Strategy> {
-    view.state.head().declarations.strategies.values().cloned().collect()
+    view.declarations().strategies.values().cloned().collect()
 }
 
 /// What to publish, and where.

@@ -94,7 +94,7 @@ impl World {
     }
 
     pub fn heartbeat(&mut self, agent: &str, class: Class, at: TimeNs, queue: u64) {
-        let heartbeat = Heartbeat { at_ns: at, queue, dropped: 0, clock_offset_us: None };
+        let heartbeat = Heartbeat { at_ns: at, queue, dropped: 0, clock_offset_us: None, ..Heartbeat::default() };
         self.say(agent, class, at, vec![heartbeat.into()]);
     }
 
@@ -238,7 +238,7 @@ pub async fn start_at(
     let log = Arc::new(HandLog { world: Arc::clone(&world), gone: AtomicBool::new(false), at: Arc::clone(&clock) });
     let subject = EventSubject { partition: 0, agent: name("web"), class: Class::Ctl };
     let app = App {
-        projection,
+        projections: projection.into(),
         log_mode: LogMode::Archive,
         writer: Arc::new(EventWriter::new(Arc::clone(&log) as Arc<dyn EventLog>, subject, || Boot([0xee; 16]))),
         clock,
@@ -246,6 +246,7 @@ pub async fn start_at(
         started,
         stand_in,
         self_base: address,
+        shared_at_most: std::time::Duration::ZERO,
         metrics_render: Box::new(|| "# TYPE spark_build_info gauge\nspark_build_info 1\n".to_owned()),
     };
     let shutdown = CancellationToken::new();

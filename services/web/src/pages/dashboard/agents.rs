@@ -24,18 +24,16 @@ pub(super) struct Agent {
 impl Agent {
     /// Every agent that was ever heard of.
     pub(super) fn all(view: &View<'_>) -> Vec<Self> {
-        let heartbeats = &view.state.head().heartbeats;
         let mut agents: Vec<Self> = Vec::new();
-        for run in view.state.agent_runs() {
+        for run in view.agent_runs() {
             let (name, class) = (run.agent.as_str(), run.class.as_str());
             match agents.last_mut().filter(|last| last.name == name && last.class == class) {
                 Some(last) => last.missing += run.marks.missing(),
                 None => agents.push(Self {
                     name: name.to_owned(),
                     class,
-                    heartbeat: heartbeats
-                        .get(run.agent)
-                        .and_then(|classes| classes.get(&run.class))
+                    heartbeat: view
+                        .heartbeat(run.agent, run.class)
                         .filter(|heartbeat| !past::is_later(view, heartbeat.at_ns))
                         .cloned(),
                     missing: run.marks.missing(),
@@ -72,6 +70,7 @@ fn one(agent: &Agent, at: TimeNs) -> Markup {
                                 @if us <= SILENCE_US_MAX { "heard of in the last 30 s" } @else { "silent for " (span(us)) }
                             }
                             @if heartbeat.queue > 0 { ", " (count(heartbeat.queue)) " frames queued" }
+                            @if heartbeat.clock_steps > 0 { ", clock stepped " (count(heartbeat.clock_steps)) " times" }
                             @if heartbeat.dropped > 0 { ", " (count(heartbeat.dropped)) " observations dropped" }
                         },
                         _ => "no heartbeat known",

@@ -1,10 +1,9 @@
 //! A target's latest check, its conditions, and each agent's own view of it.
 
 use maud::{Markup, html};
-use spark_core::config::Target;
-use spark_core::series::Series;
+use spark_core::config::{CheckKind, Target};
 use spark_core::units::DurationUs;
-use spark_core::view::View;
+use spark_core::view::{SeriesView, View};
 use spark_schemas::TimeNs;
 use spark_schemas::event::{FailReason, Observed, Outcome};
 
@@ -30,19 +29,18 @@ pub(super) struct SeriesFacts {
 }
 
 impl SeriesFacts {
-    pub(super) fn of(view: &View<'_>, series: &Series) -> Self {
-        let head = &series.head;
-        let latest = head.latest.as_ref().filter(|latest| !past::is_later(view, latest.slot_ns));
+    pub(super) fn of(view: &View<'_>, series: &SeriesView<'_>) -> Self {
+        let latest = series.latest().filter(|latest| !past::is_later(view, latest.slot_ns));
         Self {
-            agent: head.agent.to_string(),
+            agent: series.agent.to_string(),
             outcome: latest.map(|latest| latest.outcome),
             slot: latest.map(|latest| latest.slot_ns),
             staleness_us: latest.and_then(|_| series.staleness_us(view.at)),
-            observations: head.observations,
-            failed: head.failed,
-            missed: head.missed,
-            interval_us: head.expectation.latest_schedule().map(|schedule| schedule.interval_us),
-            probed: head.expectation.current().is_some(),
+            observations: series.observations(),
+            failed: series.failed(),
+            missed: series.missed(),
+            interval_us: series.expectation.latest_schedule().map(|schedule| schedule.interval_us),
+            probed: series.is_probed(),
         }
     }
 }
@@ -125,16 +123,14 @@ pub(super) fn conditions(config: Option<&Target>) -> Markup {
         return empty("Not in this configuration", html! { "Only an agent’s own configuration has this target." });
     };
     let offset = latency(target.schedule().offset_us);
+    let is_http = CheckKind::from_scheme(target.url.scheme()).is_some_and(CheckKind::is_http);
     let pair = |name: &str, value: Markup| html! { div { dt { (name) } dd { (value) } } };
     html! {
         dl .pairs {
             (pair("Every", html! { (target.interval) ", " (offset) " into each" }))
             (pair("Timeout", html! { (target.timeout()) }))
-            (pair("Request", html! { code { (target.method) } }))
-            (pair("Status", html! { (target.expect_status) }))
-            @if let Some(body) = &target.expect_body { (pair("Body contains", html! { code { (body) } })) }
-            @if let Some(limit) = target.latency_max { (pair("Slowest", html! { (limit) })) }
-            @if let Some(days) = target.certificate_days_min { (pair("Certificate", html! { "at least " (days) " days left" })) }
+            @if is_http { (pair("Request", html! { code { (target.method) } })) }
+            (pair("Good when", html! { (target.conditions().join(", ")) }))
             @if let Some(role) = target.role { (pair("Role", html! { (super::super::settings::role_text(role)) })) }
             (pair("Agents", match target.agents.as_slice() {
                 [] => html! { "any that probe it" },
