@@ -1,6 +1,8 @@
 """An account of the log from the raw frames: sums, runs of agents, and whether every slot is there exactly once.
 
     account.py archive FOLDER     account.py stream URL     [--until SEQ] [--window TARGET AT_NS]
+        [--before FOLDER]...      archives of the stream's earlier incarnations, in their order
+        [--at SEQ,SEQ,…]          also the sums at these positions, under "at"
 """
 
 import argparse
@@ -11,13 +13,16 @@ import json
 import leaves as log
 
 SECOND = 10**9
+# A frame that speaks of a slot this far ahead of its arrival is rejected as a whole: its agent's clock can't be right.
+AHEAD_MAX = 300 * SECOND
 
 
 class Account:
     """What was counted. A frame that comes again counts once."""
 
     def __init__(self):
-        self.frames = self.observations = self.failed = self.missed = self.duplicates = self.rejected = 0
+        self.frames = self.observations = self.failed = self.missed = self.duplicates = 0
+        self.rejected = self.rejected_slots = 0
         self.runs = collections.defaultdict(set)
         self.observed_in_run = collections.Counter()
         self.slots = collections.defaultdict(list)
@@ -42,11 +47,28 @@ class Account:
             self.duplicates += 1
             return
         self.runs[run].add(frame["seq"])
+        told = [self.tell(run, *item) for event in frame["events"] for item in event.items()]
+        if max((slots[-1] for slots in told if slots), default=0) > leaf.received_ns + AHEAD_MAX:
+            self.rejected += 1
+            self.rejected_slots += sum(map(len, told))
+            return
         self.frames += 1
         for event in frame["events"]:
             (name, fields), = event.items()
             self.kinds[name] += 1
             self.take(run, name, fields)
+
+    def tell(self, run, name, fields):
+        """The slots that an event accounts for, also when its frame is then rejected."""
+        slots = []
+        if name == "observed":
+            slots = [fields["slot_ns"]]
+        elif name == "missed":
+            step = fields["interval_us"] * 1000
+            slots = range(fields["first_slot_ns"], fields["first_slot_ns"] + fields["slots"] * step, step)
+        if slots:
+            self.slots[run[0], fields["target"]].extend(slots)
+        return slots
 
     def take(self, run, name, fields):
         if name == "observed":
@@ -54,13 +76,9 @@ class Account:
             self.observations += 1
             self.failed += failed
             self.observed_in_run[run] += 1
-            self.slots[run[0], fields["target"]].append(fields["slot_ns"])
             self.observed[fields["target"]].append((fields["slot_ns"], failed))
         elif name == "missed":
             self.missed += fields["slots"]
-            step = fields["interval_us"] * 1000
-            slots = range(fields["first_slot_ns"], fields["first_slot_ns"] + fields["slots"] * step, step)
-            self.slots[run[0], fields["target"]].extend(slots)
         elif name == "targets":
             for schedule in fields["targets"]:
                 entry = (fields["from_ns"], schedule["interval_us"] * 1000, schedule["offset_us"] * 1000)
@@ -77,6 +95,7 @@ class Account:
         wanted = set(range(first, max(told, default=first - step) + 1, step))
         return {
             "observed": len(self.observed[series[1]]),
+            "failed": sum(failed for _, failed in self.observed[series[1]]),
             "slots": len(wanted),
             "twice": sorted(slot for slot, times in told.items() if times > 1)[:5],
             "holes": sorted(wanted - set(told))[:5],
@@ -97,16 +116,21 @@ class Account:
         inside = [failed for slot, failed in self.observed[target] if first <= slot < end]
         return {"count": len(inside), "failed": sum(inside)}
 
-    def sums(self):
-        runs = sorted(self.runs)
+    def totals(self):
         return {
             "frames": self.frames,
             "observations": self.observations,
-            "failed": self.failed,
             "missed": self.missed,
             "duplicates": self.duplicates,
             "rejected": self.rejected,
             "gaps": self.holes(),
+        }
+
+    def sums(self):
+        runs = sorted(self.runs)
+        return self.totals() | {
+            "failed": self.failed,
+            "rejected_slots": self.rejected_slots,
             "kinds": self.kinds,
             "agents": [
                 {
@@ -126,18 +150,28 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("source", choices=["archive", "stream"])
     parser.add_argument("place")
+    parser.add_argument("--before", action="append", default=[], metavar="FOLDER")
     parser.add_argument("--until", type=int)
+    parser.add_argument("--at", type=lambda text: [int(part) for part in text.split(",")], default=[])
     parser.add_argument("--window", nargs=2, metavar=("TARGET", "AT_NS"))
     said = parser.parse_args()
     recorded = log.from_archive(said.place) if said.source == "archive" else asyncio.run(log.from_stream(said.place))
     account = Account()
+    for folder in said.before:
+        for leaf in log.from_archive(folder):
+            account.add(leaf)
+    at = {}
+    positions = sorted(set(said.at))
     for leaf in recorded:
+        while positions and positions[0] < leaf.seq:
+            at[positions.pop(0)] = account.totals()
         if said.until is None or leaf.seq <= said.until:
             account.add(leaf)
+    at.update((position, account.totals()) for position in positions)
     if said.window:
         print(json.dumps(account.window(said.window[0], int(said.window[1]))))
     else:
-        print(json.dumps(account.sums() | {"last_seq": recorded[-1].seq if recorded else 0}))
+        print(json.dumps(account.sums() | {"at": at, "last_seq": recorded[-1].seq if recorded else 0}))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,13 @@ impl Answer {
 impl Client {
     /// Asks the server at `base`, such as `http://127.0.0.1:3003`.
     pub fn new(base: &str) -> Self {
+        Self::with_patience(base, Duration::from_secs(30))
+    }
+
+    /// Gives up on an answer that takes longer than `patience`.
+    pub fn with_patience(base: &str, patience: Duration) -> Self {
         let config = Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(patience))
             .http_status_as_error(false)
             // A server that was killed and started anew must not be asked on an old connection.
             .max_idle_connections(0);

@@ -8,6 +8,7 @@
 
 pub mod browser;
 mod guarded;
+mod hosts;
 mod http;
 mod nats;
 mod process;
@@ -15,18 +16,20 @@ mod python;
 mod random;
 mod services;
 mod site;
+pub mod soak;
 mod tools;
 mod up;
 pub mod wait;
 mod world;
 
 pub use guarded::{Guarded, GuardedServer, GuardedServices, TlsFiles};
+pub use hosts::{Host, Hosts};
 pub use http::{Answer, Client};
 pub use nats::NatsServer;
 pub use process::{Finished, Process, run};
 pub use python::{account_of_archive, account_of_stream, script};
 pub use random::Random;
-pub use services::Services;
+pub use services::{Plan, Services};
 pub use site::{Behaviour, Site};
 pub use tools::{blackbox_exporter, prometheus, promtool, python, repository, spark};
 pub use up::{Setup, Up, until_judged};

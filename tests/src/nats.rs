@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::hosts::Host;
 use crate::http::Client;
 use crate::process::Process;
 use crate::tools::nats_server;
@@ -11,33 +12,42 @@ use crate::world::{World, free_port};
 /// A NATS server with JetStream.
 #[derive(Debug)]
 pub struct NatsServer {
+    /// The server.
+    pub process: Process,
+    /// Its monitoring pages.
+    pub monitor: Client,
     config: PathBuf,
     logs: PathBuf,
+    host: Host,
     port: u16,
-    monitor: Client,
-    process: Process,
 }
 
 impl NatsServer {
     /// Starts one with its store in the test's world.
     pub fn start(world: &World) -> Self {
+        Self::start_on(world, Host::local(), "")
+    }
+
+    /// The same on another host, with more lines in its configuration.
+    pub fn start_on(world: &World, host: Host, more: &str) -> Self {
         let (port, monitor) = (free_port(), free_port());
+        let ip = &host.ip;
         let text = format!(
-            "server_name: spark-test\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+            "server_name: spark-test\nlisten: {ip}:{port}\nhttp: {ip}:{monitor}\n\
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{more}",
             world.path("nats").display()
         );
         let (config, logs) = (world.file("nats.conf", &text), world.logs());
-        let monitor = Client::new(&format!("http://127.0.0.1:{monitor}"));
-        let process = launch(&config, &logs);
-        let server = Self { config, logs, port, monitor, process };
+        let monitor = Client::new(&format!("http://{ip}:{monitor}"));
+        let process = launch(&config, &logs, &host);
+        let server = Self { process, monitor, config, logs, host, port };
         server.until_ready();
         server
     }
 
     /// Where clients connect to.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{}:{}", self.host.ip, self.port)
     }
 
     /// Ends it at once, as a crash does.
@@ -45,9 +55,9 @@ impl NatsServer {
         self.process.kill();
     }
 
-    /// Starts it again after a kill, with the store as it is.
+    /// Starts it again after its end, with the store as it is.
     pub fn start_again(&mut self) {
-        self.process = launch(&self.config, &self.logs);
+        self.process = launch(&self.config, &self.logs, &self.host);
         self.until_ready();
     }
 
@@ -56,8 +66,8 @@ impl NatsServer {
     }
 }
 
-fn launch(config: &Path, logs: &Path) -> Process {
+fn launch(config: &Path, logs: &Path, host: &Host) -> Process {
     let mut command = nats_server();
     command.arg("--config").arg(config);
-    Process::start(command, "nats-server", logs)
+    Process::start(host.enter(command), "nats-server", logs)
 }

@@ -22,6 +22,18 @@ impl Random {
         Self(seed)
     }
 
+    /// From a seed; `what` makes it another sequence than that of others.
+    pub fn seeded(seed: u64, what: &str) -> Self {
+        let mut random = Self(seed);
+        what.bytes().for_each(|byte| random.0 = random.below(u64::MAX) ^ u64::from(byte));
+        random
+    }
+
+    /// What it begins with.
+    pub fn seed(&self) -> u64 {
+        self.0
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

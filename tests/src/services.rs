@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::hosts::{Host, Hosts};
 use crate::http::Client;
 use crate::nats::NatsServer;
 use crate::process::{Finished, Process, run};
@@ -33,8 +34,30 @@ pub struct Services {
     places: Places,
 }
 
+/// How they are started.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The configuration; `None` for Spark's own.
+    pub config: Option<&'a str>,
+    /// Where each of them runs.
+    pub hosts: Hosts,
+    /// More lines for the NATS server's configuration.
+    pub nats_more: &'a str,
+    /// What the probe finds in its environment.
+    pub probe_environment: Vec<(&'static str, String)>,
+}
+
+impl<'a> Plan<'a> {
+    /// On this machine.
+    pub fn local(config: Option<&'a str>) -> Self {
+        Self { config, hosts: Hosts::local(), nats_more: "", probe_environment: Vec::new() }
+    }
+}
+
 #[derive(Debug)]
 struct Places {
+    hosts: Hosts,
+    probe_environment: Vec<(&'static str, String)>,
     dir: PathBuf,
     logs: PathBuf,
     config: Option<PathBuf>,
@@ -48,7 +71,13 @@ struct Places {
 impl Services {
     /// Starts all of them; the log's stream is made first.
     pub fn start(world: &World, config: Option<&str>) -> Self {
-        let nats = NatsServer::start(world);
+        Self::start_as(world, Plan::local(config))
+    }
+
+    /// Starts all of them as planned.
+    pub fn start_as(world: &World, plan: Plan<'_>) -> Self {
+        let Plan { config, hosts, nats_more, probe_environment } = plan;
+        let nats = NatsServer::start_on(world, hosts.nats.clone(), nats_more);
         let init = run(nats_init(&nats.url()));
         assert_eq!(init.code, 0, "{init:?}");
         let places = Places {
@@ -60,10 +89,12 @@ impl Services {
             web: free_port(),
             probe_admin: free_port(),
             aggregator_admin: free_port(),
+            hosts,
+            probe_environment,
         };
-        let client = |port| Client::new(&format!("http://127.0.0.1:{port}"));
+        let client = |host: &Host, port| Client::new(&format!("http://{}:{port}", host.ip));
         // The probe comes last: it watches the pages, and would truly say that they are not there yet.
-        let (aggregator, web, api) = (places.aggregator(), places.web(), client(places.web));
+        let (aggregator, web, api) = (places.aggregator(), places.web(), client(&places.hosts.web, places.web));
         wait::until("the web service is up", LONG, || api.try_json("/api/healthz"));
         let services = Self {
             probe: places.probe(),
@@ -71,8 +102,8 @@ impl Services {
             web,
             nats,
             api,
-            aggregator_admin: client(places.aggregator_admin),
-            probe_admin: client(places.probe_admin),
+            aggregator_admin: client(&places.hosts.aggregator, places.aggregator_admin),
+            probe_admin: client(&places.hosts.probe, places.probe_admin),
             places,
         };
         services.until_up();
@@ -134,11 +165,16 @@ impl Places {
     fn service(&self, name: &str) -> Command {
         let mut command = spark();
         command.args([name, "--nats", &self.nats_url]).arg("--data").arg(self.dir.join(name));
+        let web_url = format!("{}:{}", self.hosts.web.ip, self.web);
         if name == "web" {
-            command.args(["--listen", &format!("127.0.0.1:{}", self.web)]);
+            command.args(["--listen", &web_url]);
+            if self.hosts.web.namespace.is_some() {
+                // Nobody but the test can reach it there.
+                command.arg("--insecure");
+            }
             return command;
         }
-        command.args(["--url", &format!("http://127.0.0.1:{}", self.web), "--executor-url", &self.executor_url]);
+        command.args(["--url", &format!("http://{web_url}"), "--executor-url", &self.executor_url]);
         if let Some(config) = &self.config {
             command.arg("--config").arg(config);
         }
@@ -147,17 +183,18 @@ impl Places {
 
     fn probe(&self) -> Process {
         let mut command = self.service("probe");
-        command.args(["--admin", &format!("127.0.0.1:{}", self.probe_admin)]);
-        Process::start(command, "probe", &self.logs)
+        command.args(["--admin", &format!("{}:{}", self.hosts.probe.ip, self.probe_admin)]);
+        command.envs(self.probe_environment.iter().cloned());
+        Process::start(self.hosts.probe.enter(command), "probe", &self.logs)
     }
 
     fn aggregator(&self) -> Process {
         let mut command = self.service("aggregator");
-        command.args(["--admin", &format!("127.0.0.1:{}", self.aggregator_admin)]);
-        Process::start(command, "aggregator", &self.logs)
+        command.args(["--admin", &format!("{}:{}", self.hosts.aggregator.ip, self.aggregator_admin)]);
+        Process::start(self.hosts.aggregator.enter(command), "aggregator", &self.logs)
     }
 
     fn web(&self) -> Process {
-        Process::start(self.service("web"), "web", &self.logs)
+        Process::start(self.hosts.web.enter(self.service("web")), "web", &self.logs)
     }
 }

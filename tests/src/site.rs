@@ -44,7 +44,15 @@ impl Site {
     /// # Panics
     /// When there is no free port.
     pub fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::open_at("127.0.0.1")
+    }
+
+    /// The same on another address of this machine.
+    ///
+    /// # Panics
+    /// When this machine does not have it.
+    pub fn open_at(ip: &str) -> Self {
+        let listener = TcpListener::bind((ip, 0)).expect("a free port");
         let address = listener.local_addr().expect("the port");
         let shared = Arc::new(Shared::default());
         let served = Arc::clone(&shared);

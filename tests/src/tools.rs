@@ -75,6 +75,17 @@ pub fn promtool() -> Command {
     Command::new(find("SPARK_TEST_PROMTOOL", &["/usr/bin/promtool".into()]))
 }
 
+/// The library that gives a process another wall clock (libfaketime).
+///
+/// # Panics
+/// When it is not installed.
+pub(crate) fn faketime() -> PathBuf {
+    const LIBRARY: &str = "faketime/libfaketime.so.1";
+    let machine = format!("/usr/lib/{}-linux-gnu", env::consts::ARCH);
+    let usual = [machine.as_str(), "/usr/lib64", "/usr/lib"].map(|dir| Path::new(dir).join(LIBRARY));
+    find("SPARK_TEST_FAKETIME", &usual)
+}
+
 fn find(variable: &str, usual: &[PathBuf]) -> PathBuf {
     if let Some(path) = env::var_os(variable) {
         return path.into();

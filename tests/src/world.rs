@@ -28,8 +28,16 @@ impl World {
     /// When no directory can be made.
     #[expect(clippy::new_without_default, reason = "it starts a server and makes a directory")]
     pub fn new() -> Self {
+        Self::with(Site::open())
+    }
+
+    /// The same with an executor that was opened already.
+    ///
+    /// # Panics
+    /// When no directory can be made.
+    pub fn with(executor: Site) -> Self {
         let dir = tempfile::Builder::new().prefix("spark-test-").tempdir().expect("a temporary directory");
-        let world = Self { dir, executor: Site::open() };
+        let world = Self { dir, executor };
         fs::create_dir(world.logs()).expect("a directory for logs");
         world
     }

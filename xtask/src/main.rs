@@ -46,7 +46,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run Spark for long under load and faults
+    /// Break one thing after another while Spark works under load, and account for everything from outside
+    ///
+    /// Kills, network cuts, full disks, stepped clocks, damaged stores, streams deleted under their readers: each row of
+    /// the matrix starts real processes, breaks one thing again and again at random moments, and at the end holds what
+    /// Spark kept and showed against an account by software that is not Spark's. Prints a table; exit code 1 when a row
+    /// failed. As root. Some arguments: `--list` names the rows, `--row NAME` runs one, `--cycles N` says how often,
+    /// `--jobs N` how many rows at a time, `--seed N` replays a run. Without any, the whole matrix, about an hour.
     Soak {
         /// Passed on to the soak test (see `cargo xtask soak -- --help`)
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,126 +1,126 @@
-//! `cargo xtask soak`: the tests of faults for long, where `cargo xtask test` runs a short cut of each.
-//!
-//! It runs the same tests, says how many cycles or seeds each has to do, and sums up what they printed.
+//! `cargo xtask soak`: the fault matrix for long, of which `cargo xtask test` runs a short cut.
 #![allow(clippy::print_stdout, reason = "a command's output")]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
 
-use anyhow::{Context as _, Result};
 use clap::Parser;
-use tokio::time::Instant;
+use spark_tests::soak::{Order, Outcome, ROWS, Row, Sums};
 
-/// Kill Spark again and again, and simulate it over many seeds.
+/// Break one thing after another while Spark works under load, and account for every observation from outside.
+///
+/// Each row starts a world of its own: a site that counts its requests, real Spark processes that probe it, a real
+/// nats-server that syncs before it acknowledges. One thing is broken again and again at random moments. At the end all
+/// is healed, and software that is not Spark's reads the raw frames: every slot of every target observed or missed,
+/// exactly once; frames sent = accepted once + visibly rejected; every figure that was shown meanwhile true at its
+/// position; what a decision called the state's digest, given again by a replay. Needs root, for network namespaces,
+/// full disks and the clock. Exit code 1: a row failed.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask soak --")]
+#[command(name = "cargo xtask soak --", max_term_width = 100)]
 struct Options {
-    /// The parts to run (see --list); all of them when none is named
-    parts: Vec<String>,
-    /// How often each process is killed
-    #[arg(long, default_value_t = 20)]
-    cycles: u64,
-    /// How many seeds the fold is simulated with
-    #[arg(long, default_value_t = 20_000)]
-    fold_seeds: u64,
-    /// How many seeds the probe is simulated with
-    #[arg(long, default_value_t = 2_000)]
-    probe_seeds: u64,
-    /// Name the parts and end
+    /// The rows to run (see --list); all of them when none is named
+    #[arg(long = "row", value_name = "NAME")]
+    rows: Vec<String>,
+    /// How often each is broken, instead of the number that --list shows
+    #[arg(long)]
+    cycles: Option<u64>,
+    /// Replays the random moments of an earlier run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many rows run at the same time
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Faults that last a minute or more last some seconds
+    #[arg(long)]
+    short: bool,
+    /// Name the rows and end
     #[arg(long)]
     list: bool,
-}
-
-/// A test, and how it is told to run for long.
-struct Part {
-    name: &'static str,
-    what: &'static str,
-    /// What `cargo test` is asked to run.
-    test: &'static [&'static str],
-    variable: &'static str,
-    times: fn(&Options) -> u64,
-}
-
-const PARTS: &[Part] = &[
-    Part {
-        name: "kill",
-        what: "kill -9 at random moments; every acknowledged observation counted once",
-        test: &["-p", "spark-tests", "--test", "kill"],
-        variable: "SPARK_KILL_CYCLES",
-        times: |options| options.cycles,
-    },
-    Part {
-        name: "fold",
-        what: "simulated logs, duplicates, reorderings and crashes, into the fold",
-        test: &["-p", "spark-core", "--test", "simulation"],
-        variable: "SPARK_SIM_RUNS",
-        times: |options| options.fold_seeds,
-    },
-    Part {
-        name: "probe",
-        what: "simulated lives of a probe; every slot said once",
-        test: &["-p", "spark-probe", "--lib", "simulation"],
-        variable: "SPARK_SIMULATION_RUNS",
-        times: |options| options.probe_seeds,
-    },
-];
-
-/// What came of a part.
-struct Outcome {
-    name: &'static str,
-    times: u64,
-    took: Duration,
-    passed: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.list {
-        PARTS.iter().for_each(|part| println!("{:<6} {}", part.name, part.what));
+        ROWS.iter().for_each(|row| println!("{:<22} {:>5} × {}", row.name, row.cycles, row.what));
         return ExitCode::SUCCESS;
     }
-    if let Some(unknown) = options.parts.iter().find(|name| !PARTS.iter().any(|part| part.name == name.as_str())) {
-        eprintln!("error: no part {unknown:?}; --list names them");
+    if let Some(unknown) = options.rows.iter().find(|name| !ROWS.iter().any(|row| row.name == name.as_str())) {
+        eprintln!("error: no row {unknown:?}; --list names them");
         return ExitCode::from(64);
     }
-    let is_wanted = |part: &&Part| options.parts.is_empty() || options.parts.iter().any(|name| name == part.name);
-    let outcomes: Result<Vec<Outcome>> =
-        PARTS.iter().filter(is_wanted).map(|part| run(part, (part.times)(&options))).collect();
-    match outcomes {
-        Ok(outcomes) => sum_up(&outcomes),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one("soak"));
+    println!("seed {seed}");
+    let outcomes = run(&options, seed);
+    print_table(&outcomes);
+    println!("seed {seed}");
+    ExitCode::from(u8::from(outcomes.iter().any(|outcome| outcome.result.is_err())))
+}
+
+/// Runs the wanted rows, some at a time, and gives their outcomes in the matrix's order.
+fn run(options: &Options, seed: u64) -> Vec<Outcome> {
+    let is_wanted = |row: &&Row| options.rows.is_empty() || options.rows.iter().any(|name| name == row.name);
+    let waiting: Mutex<VecDeque<&Row>> = Mutex::new(ROWS.iter().filter(is_wanted).collect());
+    let done = Mutex::new(Vec::new());
+    let next = || waiting.lock().ok()?.pop_front();
+    thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(row) = next() {
+                    let cycles = options.cycles.unwrap_or(row.cycles);
+                    let order = Order { name: row.name, cycles, seed, is_short: options.short };
+                    println!("{}: {}, {cycles} times", row.name, row.what);
+                    let outcome = row.run(&order);
+                    println!("{}: {}", row.name, if outcome.result.is_ok() { "passed" } else { "FAILED" });
+                    if let Ok(mut done) = done.lock() {
+                        done.push(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let mut outcomes = done.into_inner().unwrap_or_default();
+    outcomes.sort_by_key(|outcome| ROWS.iter().position(|row| row.name == outcome.name));
+    outcomes
+}
+
+fn print_table(outcomes: &[Outcome]) {
+    println!(
+        "\n{:<22} {:>6} {:>7} {:>9} {:>9} {:>7} {:>9} {:>8} {:>5} {:>5} {:>8} {:>4} {:>6} {:>7} {:>6}  verdict",
+        "row",
+        "cycles",
+        "seconds",
+        "requests",
+        "observed",
+        "failed",
+        "missed",
+        "frames",
+        "runs",
+        "twice",
+        "rejected",
+        "gaps",
+        "looks",
+        "digests",
+        "ended"
+    );
+    for Outcome { name, cycles, took, result } in outcomes {
+        let seconds = took.as_secs();
+        match result {
+            Ok(sums) => {
+                let Sums { requests, observed, failed, missed, frames, runs, duplicates, rejected, .. } = sums;
+                let Sums { gaps, looks, digests, ended, effect, .. } = sums;
+                println!(
+                    "{name:<22} {cycles:>6} {seconds:>7} {requests:>9} {observed:>9} {failed:>7} {missed:>9} \
+                     {frames:>8} {runs:>5} {duplicates:>5} {rejected:>8} {gaps:>4} {looks:>6} {digests:>7} {ended:>6}  \
+                     passed {effect}"
+                );
+            }
+            Err(wrong) => {
+                let first: String = wrong.lines().next().unwrap_or_default().chars().take(300).collect();
+                println!("{name:<22} {cycles:>6} {seconds:>7}  FAILED: {first}");
+            }
         }
     }
-}
-
-/// Runs a part; what the test prints is passed on as it comes.
-fn run(part: &Part, times: u64) -> Result<Outcome> {
-    println!("{}: {} ({}={times})", part.name, part.what, part.variable);
-    let begun = Instant::now();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
-        .args(["test", "--quiet"])
-        .args(part.test)
-        .args(["--", "--nocapture", "--test-threads=1"])
-        .env(part.variable, times.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start cargo")?;
-    let printed = child.stdout.take().context("the output was piped")?;
-    for line in BufReader::new(printed).lines() {
-        println!("  {}", line?);
-    }
-    let passed = child.wait()?.success();
-    Ok(Outcome { name: part.name, times, took: begun.elapsed(), passed })
-}
-
-fn sum_up(outcomes: &[Outcome]) -> ExitCode {
-    println!("Sums");
-    for Outcome { name, times, took, passed } in outcomes {
-        let verdict = if *passed { "passed" } else { "FAILED" };
-        println!("  {name:<6} {times:>8} times in {:>7.1} s: {verdict}", took.as_secs_f64());
-    }
-    ExitCode::from(u8::from(outcomes.iter().any(|outcome| !outcome.passed)))
 }

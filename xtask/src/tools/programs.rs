@@ -20,7 +20,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` needs.
-pub const FOR_TESTS: [Program; 6] = [
+pub const FOR_TESTS: [Program; 8] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome"],
         package: "chromium",
@@ -36,6 +36,9 @@ pub const FOR_TESTS: [Program; 6] = [
         variable: Some("SPARK_TEST_BLACKBOX_EXPORTER"),
     },
     Program { names: &["ip"], package: "iproute2", variable: None },
+    Program { names: &["iptables"], package: "iptables", variable: None },
+    // Its library is what the tests use; the two come in one package.
+    Program { names: &["faketime"], package: "faketime", variable: None },
 ];
 
 /// What `cargo xtask compose-test` needs besides.
