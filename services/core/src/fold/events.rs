@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use spark_schemas::event::{TargetSchedule, Targets};
-use spark_schemas::{Class, Event, Name, TimeNs};
+use spark_schemas::{Event, EventSubject, Name, TimeNs};
 
 use super::{Policy, State};
 use crate::bucket::BucketStore;
@@ -24,7 +24,7 @@ impl State {
     /// Folds a frame's events; says how many observations there were.
     pub(super) fn apply_events(
         &mut self,
-        (agent, class): &(Name, Class),
+        EventSubject { partition, agent, class }: &EventSubject,
         events: Vec<Event>,
         store: &mut dyn BucketStore,
     ) -> u64 {
@@ -44,12 +44,14 @@ impl State {
                 Event::Heartbeat(heartbeat) => {
                     self.head.heartbeats.entry(agent.clone()).or_default().insert(*class, heartbeat);
                 }
-                Event::Rejected(rejected) => {
-                    self.head.unreported.remove(&rejected.seq);
+                // A report is in the log that it speaks of; numbers of another partition's mean nothing here.
+                Event::Rejected(rejected) if rejected.partition == *partition => {
+                    self.head.unreported.forget(&rejected);
                 }
                 Event::ConfigApplied(config) => {
                     let before = self.head.declarations.policy.clone();
                     if self.head.declarations.apply_config(config) {
+                        self.head.configured_in = self.head.origin.clone();
                         self.expect_configured_agents(before, store);
                     }
                 }
