@@ -21,10 +21,16 @@ pub struct NatsServer {
 impl NatsServer {
     /// Starts one with its store in the test's world.
     pub fn start(world: &World) -> Self {
+        Self::start_with(world, "")
+    }
+
+    /// As [`NatsServer::start`], with more lines of configuration.
+    pub fn start_with(world: &World, more: &str) -> Self {
         let (port, monitor) = (free_port(), free_port());
         let text = format!(
             "server_name: spark-test\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
+             lame_duck_grace_period: 1s\nlame_duck_duration: 30s\n{more}",
             world.path("nats").display()
         );
         let (config, logs) = (world.file("nats.conf", &text), world.logs());
@@ -43,6 +49,11 @@ impl NatsServer {
     /// Ends it at once, as a crash does.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Sends it a signal by name, such as `USR2`, which puts it into lame duck mode.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Starts it again after a kill, with the store as it is.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use spark_core::config::Config;
+use spark_core::fold::RejectedFrames;
 use spark_core::view::rfc3339;
 use spark_core::window::Window;
 use spark_eventlog::clock::WallClock;
@@ -26,8 +27,9 @@ const HEARTBEAT_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const TICK: Duration = Duration::from_secs(1);
 const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
-/// Rejections reported in one frame.
+/// Rejections reported in one frame, and frames of them in a tick: together as many as the fold keeps.
 const REJECTED_PER_FRAME: usize = 80;
+const REJECTED_FRAMES_PER_TICK: usize = 4;
 /// A part of a long configuration; with the rest of its event it fits a frame.
 const CONFIG_PART_BYTES: usize = 48_000;
 
@@ -36,6 +38,14 @@ const CONFIG_PART_BYTES: usize = 48_000;
 pub trait Publish: Send + Sync {
     /// Publishes a message that nobody has to receive.
     async fn publish(&self, subject: String, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// As [`Publish::publish`], with headers: names and values of one line each.
+    async fn publish_with_headers(
+        &self,
+        subject: String,
+        headers: Vec<(&'static str, String)>,
+        payload: Bytes,
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 /// The aggregator's own duties.
@@ -109,6 +119,9 @@ impl Duties {
 
     async fn tick(&self, published: &mut Published) -> Result<(), Box<dyn Error + Send + Sync>> {
         let now = (self.clock)();
+        if let Phase::Unreachable(_) = self.projection.status().phase {
+            return Ok(()); // The fold says so already, and goes on as soon as there is a log to write to.
+        }
         if now.0.saturating_sub(published.heartbeat.0) >= HEARTBEAT_EVERY.0 {
             self.writer
                 .write(vec![Heartbeat { at_ns: now, queue: 0, dropped: 0, clock_offset_us: None }.into()])
@@ -118,6 +131,7 @@ impl Duties {
         if self.projection.status().phase != Phase::Live {
             return Ok(());
         }
+        self.declare_again(now).await?;
         if let Some(publisher) = &self.publisher {
             for (subject, payload) in self.due_messages(published, now) {
                 publisher.publish(subject, payload).await?;
@@ -126,26 +140,43 @@ impl Duties {
         self.report_rejected(now).await
     }
 
-    /// Reports each rejected frame once: the fold forgets it when it sees the report.
+    /// A log that was made anew has none of what was declared before. The configuration in force is written into it, for
+    /// those who know no other.
+    async fn declare_again(&self, now: TimeNs) -> Result<(), WriteError> {
+        let config = self.projection.view(now, |view| {
+            let head = view.state.head();
+            let policy = head.declarations.policy.as_ref().filter(|_| head.configured_in != head.origin);
+            policy.map(|policy| policy.config.clone())
+        });
+        for event in config.iter().flat_map(|config| config_applied(config, now)) {
+            self.writer.write(vec![event]).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports rejected frames: the fold forgets them when it sees the report.
     async fn report_rejected(&self, now: TimeNs) -> Result<(), Box<dyn Error + Send + Sync>> {
         let partition = self.projection.partition();
-        let events: Vec<Event> = self.projection.view(now, |view| {
-            let unreported = view.state.head().unreported.iter().take(REJECTED_PER_FRAME);
-            let report = |(seq, frame): (&u64, &spark_core::fold::RejectedFrame)| {
-                let spark_core::fold::RejectedFrame { subject, reason } = frame.clone();
-                Rejected { at_ns: now, partition, seq: *seq, subject, reason }.into()
+        for _ in 0..REJECTED_FRAMES_PER_TICK {
+            let entries: Vec<RejectedFrames> = self
+                .projection
+                .view(now, |view| view.state.head().unreported.iter().take(REJECTED_PER_FRAME).cloned().collect());
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let frames: u64 = entries.iter().map(|entry| entry.frames).sum();
+            tracing::warn!(frames, "rejected frames are reported in the log");
+            let report = |entry: RejectedFrames| {
+                let RejectedFrames { seq, last_seq, frames, subject, reason } = entry;
+                let last_seq = (last_seq > seq).then_some(last_seq);
+                Rejected { at_ns: now, partition, seq, last_seq, frames, subject, reason }.into()
             };
-            unreported.map(report).collect()
-        });
-        if events.is_empty() {
-            return Ok(());
+            let appended = self.writer.write(entries.into_iter().map(report).collect()).await?;
+            // Until the report is folded the same frames would be reported again.
+            let mut positions = self.projection.changes();
+            let folded = positions.wait_for(|position| *position >= appended.seq);
+            let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
         }
-        tracing::warn!(frames = events.len(), "rejected frames are reported in the log");
-        let appended = self.writer.write(events).await?;
-        // Until the report is folded the same frames would be reported again.
-        let mut positions = self.projection.changes();
-        let folded = positions.wait_for(|position| *position >= appended.seq);
-        let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
         Ok(())
     }
 

@@ -1,14 +1,16 @@
 //! `spark aggregator`: folds the log in NATS, records it into the archive, publishes what it derives.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
-use spark_aggregator::duties::Duties;
+use spark_aggregator::dead::dead_letters;
+use spark_aggregator::duties::{Duties, Publish};
 use spark_aggregator::follow::Follow;
+use spark_aggregator::recorder::Recorder;
 use spark_aggregator::{Phase, Projection};
-use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::{EventLog, clock};
 
@@ -17,7 +19,7 @@ use super::nats::{self, NatsPublisher};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
 use super::running::{Running, Stage};
-use super::up::{open_projection, writer};
+use super::up::{open_stream_projection, writer};
 use super::web::render;
 use crate::cli::AggregatorArgs;
 use crate::configuration::{self, Overrides};
@@ -41,17 +43,26 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let bounds = log.bounds().await?;
-    let archive = open_archive(&args, &bounds.incarnation).await?;
-    let projection = open_projection(args.common.data.join("store"), bounds).await?;
+    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, 0));
+    let recorder = open_recorder(args.common.data.join("archive")).await?;
+    let projection = open_stream_projection(args.common.data.join("store")).await?;
 
     let folding = Stage::default();
     let mut running = Running::default();
+    let nats = client.clone();
+    running.start(&folding, "NATS", |stop| nats::until_let_in(nats, stop));
+    let (dead_letters, office) = dead_letters();
+    let publisher: Arc<dyn Publish> = Arc::new(NatsPublisher(client.publisher()));
+    let post = Arc::clone(&publisher);
+    running.start(&folding, "dead letters", |stop| async move {
+        office.run(post, stop).await;
+        Ok(())
+    });
     let follow = Follow {
         projection: projection.clone(),
         log: Arc::clone(&log),
-        recorder: Some(archive),
+        recorder: Some(recorder),
+        dead_letters: Some(dead_letters),
         clock: Arc::clone(&clock),
     };
     running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
@@ -63,7 +74,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         publisher,
         clock: Arc::clone(&clock),
     };
-    let chores = duties(Some(Arc::new(NatsPublisher(client.publisher())) as _));
+    let chores = duties(Some(publisher));
     running.start(&folding, "duties", |stop| async move {
         chores.run(stop).await;
         Ok(())
@@ -86,20 +97,10 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
-/// One archive for each incarnation of the stream: a stream made anew gets a new one, the old one stays as it is.
-async fn open_archive(args: &AggregatorArgs, incarnation: &str) -> anyhow::Result<Archive> {
-    let dir = args.common.data.join("archive").join(directory_name(incarnation));
-    let options = ArchiveOptions { incarnation: Some(incarnation.to_owned()), ..ArchiveOptions::default() };
-    let opened = tokio::task::spawn_blocking(move || Archive::open(dir, options)).await?;
-    // What is cut here was never acknowledged to anybody: the stream still has it, and it is recorded again.
-    let (archive, _torn_tail) = opened.context("open the archive")?;
-    Ok(archive)
-}
-
-/// The incarnation as a file name that every file system takes.
-fn directory_name(incarnation: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-    incarnation.chars().map(safe).collect()
+/// Finds what was recorded before.
+async fn open_recorder(dir: PathBuf) -> anyhow::Result<Recorder> {
+    let opened = tokio::task::spawn_blocking(move || Recorder::open(dir, 0)).await?;
+    opened.context("open the archive")
 }
 
 fn health(projection: &Projection) -> Box<dyn Fn() -> (bool, serde_json::Value) + Send + Sync> {

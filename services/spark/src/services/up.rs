@@ -78,8 +78,13 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let (probing, folding, serving) = (Stage::default(), Stage::default(), Stage::default());
     let mut running = Running::default();
 
-    let follow =
-        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
+    let follow = Follow {
+        projection: projection.clone(),
+        log: Arc::clone(&log),
+        recorder: None,
+        dead_letters: None,
+        clock: Arc::clone(&clock),
+    };
     running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
     let app = app(
@@ -157,8 +162,14 @@ async fn open_archive(dir: &Path) -> anyhow::Result<(Archive, Option<spark_event
 }
 
 /// Opens the projection's store off the runtime's threads: it is verified as a whole.
-pub(super) async fn open_projection(dir: PathBuf, log: Bounds) -> anyhow::Result<Projection> {
+async fn open_projection(dir: PathBuf, log: Bounds) -> anyhow::Result<Projection> {
     let opened = tokio::task::spawn_blocking(move || Projection::open_for(&dir, 0, &log)).await?;
+    opened.context("open the store of windows")
+}
+
+/// As [`open_projection`], of a stream that need not be reachable now.
+pub(super) async fn open_stream_projection(dir: PathBuf) -> anyhow::Result<Projection> {
+    let opened = tokio::task::spawn_blocking(move || Projection::open_stream(&dir, 0)).await?;
     opened.context("open the store of windows")
 }
 

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::nats;
 use super::running::{Running, Stage};
-use super::up::{open_projection, writer};
+use super::up::{open_stream_projection, writer};
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
 use crate::{edge, stand_in};
@@ -39,13 +39,20 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.listen, "--listen").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, 0).await?);
-    let projection = open_projection(args.data.join("web-store"), log.bounds().await?).await?;
+    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, 0));
+    let projection = open_stream_projection(args.data.join("web-store")).await?;
 
     let serving = Stage::default();
     let mut running = Running::default();
-    let follow =
-        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
+    let nats = client.clone();
+    running.start(&serving, "NATS", |stop| nats::until_let_in(nats, stop));
+    let follow = Follow {
+        projection: projection.clone(),
+        log: Arc::clone(&log),
+        recorder: None,
+        dead_letters: None,
+        clock: Arc::clone(&clock),
+    };
     running.start(&serving, "fold", |stop| async move { Ok(follow.run(stop).await?) });
     let control = writer(&log, CONTROL_AGENT)?;
     let stand_in = match args.listen.ip().is_loopback() {

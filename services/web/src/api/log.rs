@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::Uri;
 use serde::Serialize;
-use spark_core::fold::State;
+use spark_core::fold::{SealedLog, State};
 use spark_schemas::event::StreamPosition;
 
 use crate::api::problem::Problem;
@@ -18,6 +18,10 @@ use crate::params::Params;
 pub(crate) struct LogFacts {
     pub(crate) mode: &'static str,
     pub(crate) partitions: Vec<StreamPosition>,
+    /// The log that the positions are of.
+    pub(crate) origin: String,
+    /// Logs that were followed before it, each deleted and made anew.
+    pub(crate) sealed: Vec<SealedLog>,
     pub(crate) frames: u64,
     pub(crate) observations: u64,
     pub(crate) missed: u64,
@@ -45,6 +49,8 @@ impl LogFacts {
         Self {
             mode: server.log_mode.as_str(),
             partitions: vec![StreamPosition { partition: server.projection.partition(), seq: head.position }],
+            origin: head.origin.clone(),
+            sealed: head.sealed.clone(),
             frames: head.totals.frames,
             observations: head.totals.observations,
             missed: head.totals.missed,
