@@ -55,6 +55,8 @@ metrics! {
     LOG_APPENDED: Counter = "spark_log_appended_total";
     /// A partition's last sequence number as this process sees it.
     LOG_LAST_SEQ: Gauge = "spark_log_last_seq";
+    /// Whether this process is connected to a NATS server: 1 or 0.
+    LOG_CONNECTED: Gauge = "spark_log_connected";
     /// What happened to the connection to NATS, by event.
     LOG_CONNECTION_EVENTS: Counter = "spark_log_connection_events_total";
     /// Frames folded.
@@ -65,6 +67,8 @@ metrics! {
     FOLD_DUPLICATES: Counter = "spark_fold_duplicates_total";
     /// Frames rejected into the dead letters.
     FOLD_REJECTED: Counter = "spark_fold_rejected_total";
+    /// Copies of rejected messages for subscribers of `spark.dead`, by result.
+    DEAD_LETTERS: Counter = "spark_dead_letters_total";
     /// How far the fold of a partition is behind the log, in frames.
     FOLD_LAG: Gauge = "spark_fold_lag_frames";
     /// Series that the fold of a partition keeps.

@@ -19,6 +19,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
     let payload = frame().encode().unwrap();
     let rest = [
         ("leaf".to_owned(), leaf(&payload).encode().unwrap()),
+        ("event.rejected.several".to_owned(), to_msgpack(&support::rejected_several())),
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),

@@ -25,16 +25,22 @@ pub struct NatsServer {
 impl NatsServer {
     /// Starts one with its store in the test's world.
     pub fn start(world: &World) -> Self {
-        Self::start_on(world, Host::local(), "")
+        Self::start_with(world, "")
     }
 
-    /// The same on another host, with more lines in its configuration.
+    /// As [`NatsServer::start`], with more lines of configuration.
+    pub fn start_with(world: &World, more: &str) -> Self {
+        Self::start_on(world, Host::local(), more)
+    }
+
+    /// The same on another host.
     pub fn start_on(world: &World, host: Host, more: &str) -> Self {
         let (port, monitor) = (free_port(), free_port());
         let ip = &host.ip;
         let text = format!(
             "server_name: spark-test\nlisten: {ip}:{port}\nhttp: {ip}:{monitor}\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{more}",
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
+             lame_duck_grace_period: 1s\nlame_duck_duration: 30s\n{more}",
             world.path("nats").display()
         );
         let (config, logs) = (world.file("nats.conf", &text), world.logs());
@@ -53,6 +59,11 @@ impl NatsServer {
     /// Ends it at once, as a crash does.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Sends it a signal by name, such as `USR2`, which puts it into lame duck mode.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Starts it again after its end, with the store as it is.

@@ -130,6 +130,11 @@ impl Services {
         self.web = self.places.web();
     }
 
+    /// Makes the log's stream again, as an operator would.
+    pub fn init_nats(&self) -> Finished {
+        run(nats_init(&self.nats.url()))
+    }
+
     /// Waits until every service answers.
     pub fn until_up(&self) {
         for (what, client, path) in [

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::State;
-use spark_eventlog::archive::leaves;
+use spark_eventlog::archive::View;
 use spark_schemas::Leaf;
 use spark_tests::wait::{self, LONG};
 use spark_tests::{Services, Setup, World, target_toml};
@@ -13,7 +13,9 @@ use spark_tests::{Services, Setup, World, target_toml};
 /// The digest after the leaf `position`, by a fold that never was live and had no store.
 fn replayed_digest(archive: &Path, position: u64) -> Result<String, String> {
     let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
-    for leaf in leaves(archive, 1).map_err(|error| error.to_string())? {
+    let view = View::open(archive).map_err(|error| error.to_string())?;
+    state.begin(view.incarnation());
+    for leaf in view.leaves(1).map_err(|error| error.to_string())? {
         let leaf = leaf.map_err(|error| error.to_string())?;
         let leaf = Leaf::decode(&leaf).map_err(|error| error.to_string())?;
         if leaf.seq > position {

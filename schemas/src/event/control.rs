@@ -283,19 +283,33 @@ pub struct Audit {
     pub detail: String,
 }
 
-/// A message of the log was rejected: it is in the dead letters, and no figure counts it.
+/// Messages of the log were rejected: they are in the dead letters, and no figure counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// When it was noticed.
     pub at_ns: TimeNs,
     /// Its partition.
     pub partition: u16,
-    /// Its sequence number there.
+    /// Its sequence number there; 0 when it was in a log that was sealed since.
     pub seq: u64,
+    /// The sequence number of the last one, when the report speaks of several: the first and some up to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
+    /// How many were rejected.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub frames: u64,
     /// Its subject.
     pub subject: String,
     /// What was wrong.
     pub reason: String,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 /// A torn tail was cut from the archive when it was opened.

@@ -152,6 +152,8 @@ pub fn full_events() -> Vec<Event> {
             at_ns: AT,
             partition: 0,
             seq: 77,
+            last_seq: None,
+            frames: 1,
             subject: "spark.evt.0.ankara.obs".to_owned(),
             reason: "the frame has no events".to_owned(),
         }
@@ -191,6 +193,12 @@ pub fn full_events() -> Vec<Event> {
         .into(),
         Note { at_ns: AT, text: "the feed's provider announced a change".to_owned(), by: "mert".to_owned() }.into(),
     ]
+}
+
+/// A report of several frames at once.
+pub fn rejected_several() -> Event {
+    let (subject, reason) = ("spark.evt.0.ankara.obs".to_owned(), "the frame has no events".to_owned());
+    Rejected { at_ns: AT, partition: 0, seq: 77, last_seq: Some(10_077), frames: 9_000, subject, reason }.into()
 }
 
 /// The kinds that have fields which may be absent, without them.

@@ -29,6 +29,14 @@ const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
 pub trait Publish: Send + Sync {
     /// Publishes a message that nobody has to receive.
     async fn publish(&self, subject: String, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// As [`Publish::publish`], with headers: names and values of one line each.
+    async fn publish_with_headers(
+        &self,
+        subject: String,
+        headers: Vec<(&'static str, String)>,
+        payload: Bytes,
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 /// What publishes derived messages.

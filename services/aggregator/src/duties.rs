@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spark_core::config::Config;
-use spark_core::fold::RejectedFrame;
+use spark_core::fold::RejectedFrames;
+use spark_core::view::DECLARING;
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::{EventWriter, WriteError};
 use spark_schemas::event::{ConfigApplied, Heartbeat, Rejected};
@@ -19,8 +20,9 @@ use crate::{Phase, Projection};
 const HEARTBEAT_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 /// How often rejected frames are reported.
 const TICK: Duration = Duration::from_secs(1);
-/// Rejections reported in one frame.
+/// Rejections reported in one frame, and frames of them in a tick: together as many as the fold keeps.
 const REJECTED_PER_FRAME: usize = 80;
+const REJECTED_FRAMES_PER_TICK: usize = 4;
 /// A part of a long configuration; with the rest of its event it fits a frame.
 const CONFIG_PART_BYTES: usize = 48_000;
 
@@ -85,6 +87,9 @@ impl Duties {
 
     async fn tick(&self, last_heartbeat: &mut TimeNs) -> Result<(), Box<dyn Error + Send + Sync>> {
         let now = (self.clock)();
+        if let Phase::Unreachable(_) = self.projection.status().phase {
+            return Ok(()); // The fold says so already, and goes on as soon as there is a log to write to.
+        }
         if now.0.saturating_sub(last_heartbeat.0) >= HEARTBEAT_EVERY.0 {
             self.writer
                 .write(vec![
@@ -97,25 +102,43 @@ impl Duties {
         if self.projection.status().phase != Phase::Live {
             return Ok(());
         }
+        if self.projection.partition() == DECLARING {
+            self.declare_again(now).await?;
+        }
         self.report_rejected(now).await
     }
 
-    /// Reports each rejected frame once: the fold forgets it when it sees the report.
+    /// A log that was made anew has none of what was declared before. The configuration in force is written into it, for
+    /// those who know no other.
+    async fn declare_again(&self, now: TimeNs) -> Result<(), WriteError> {
+        let config = self.projection.to_declare_again();
+        for event in config.iter().flat_map(|config| config_applied(config, now)) {
+            self.writer.write(vec![event]).await?;
+        }
+        Ok(())
+    }
+
+    /// Reports rejected frames: the fold forgets them when it sees the report.
     async fn report_rejected(&self, now: TimeNs) -> Result<(), Box<dyn Error + Send + Sync>> {
         let partition = self.projection.partition();
-        let unreported = self.projection.unreported(REJECTED_PER_FRAME).into_iter();
-        let report =
-            |(seq, RejectedFrame { subject, reason })| Rejected { at_ns: now, partition, seq, subject, reason }.into();
-        let events: Vec<Event> = unreported.map(report).collect();
-        if events.is_empty() {
-            return Ok(());
+        for _ in 0..REJECTED_FRAMES_PER_TICK {
+            let entries = self.projection.unreported(REJECTED_PER_FRAME);
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let frames: u64 = entries.iter().map(|entry| entry.frames).sum();
+            tracing::warn!(frames, "rejected frames are reported in the log");
+            let report = |entry: RejectedFrames| {
+                let RejectedFrames { seq, last_seq, frames, subject, reason } = entry;
+                let last_seq = (last_seq > seq).then_some(last_seq);
+                Rejected { at_ns: now, partition, seq, last_seq, frames, subject, reason }.into()
+            };
+            let appended = self.writer.write(entries.into_iter().map(report).collect()).await?;
+            // Until the report is folded the same frames would be reported again.
+            let mut positions = self.projection.changes();
+            let folded = positions.wait_for(|position| *position >= appended.seq);
+            let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
         }
-        tracing::warn!(frames = events.len(), "rejected frames are reported in the log");
-        let appended = self.writer.write(events).await?;
-        // Until the report is folded the same frames would be reported again.
-        let mut positions = self.projection.changes();
-        let folded = positions.wait_for(|position| *position >= appended.seq);
-        let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! The fold loop: reads the log in order, records it where a recorder is given, folds it, and checkpoints.
 //!
-//! It never gives up on a log that does not answer. It stops only when the log is damaged, or when it is told to.
+//! It never gives up on a log that does not answer or is not there yet. When the log is deleted and made anew, figures go
+//! on: the state is sealed at its position in the old one and continues with the first frame of the new one. It stops
+//! only when the log is damaged, unsafe or older than what is known of it, or when it is told to.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,11 +10,15 @@ use std::time::Duration;
 
 use spark_eventlog::archive::Archive;
 use spark_eventlog::clock::WallClock;
-use spark_eventlog::{AppendError, EventLog, LogReader, ReadError, Recorded};
+use spark_eventlog::{AppendError, Bounds, EventLog, LogReader, ReadError, Recorded};
 use spark_schemas::metric;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::catch_up::{CatchUpError, fold_archive};
+use crate::dead::{DeadLetter, DeadLetters};
+use crate::gaps::insert_gaps;
+use crate::recorder::{Recorder, RecorderError, created_ns};
 use crate::{Phase, Projection};
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -24,10 +30,12 @@ const ASK_AFTER: Duration = Duration::from_secs(5);
 pub struct Follow {
     /// The projection that is kept up.
     pub projection: Projection,
-    /// The log.
+    /// The log. It need not be there yet.
     pub log: Arc<dyn EventLog>,
-    /// The archive that gets a copy of every frame; `None` where the log is the archive itself, and in the web service.
-    pub recorder: Option<Archive>,
+    /// Gets a copy of every frame; `None` where the log is the archive itself, and in the web service.
+    pub recorder: Option<Recorder>,
+    /// Get copies of what is rejected.
+    pub dead_letters: Option<DeadLetters>,
     /// The wall clock, for the status.
     pub clock: WallClock,
 }
@@ -35,19 +43,28 @@ pub struct Follow {
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The log is damaged.
+    /// The log is damaged, or not safe.
     #[error("the log can't be read any further")]
     Log(#[from] ReadError),
     /// The archive does not take what was read.
     #[error("the archive does not take what was read")]
     Record(#[from] AppendError),
-    /// Another log than the one that the projection or the archive reflects.
-    #[error("the log is {found} now, it was {expected}: it was deleted and made anew, restart to follow it")]
-    Incarnation {
-        /// The incarnation when following began.
-        expected: String,
+    /// There is no archive to record into.
+    #[error("the log can't be recorded")]
+    Recorder(#[from] RecorderError),
+    /// What was recorded can't be folded.
+    #[error("the archive can't be folded")]
+    CatchUp(#[from] CatchUpError),
+    /// An incarnation that is older than the one followed last.
+    #[error(
+        "the log is {found} now, but {known} was followed after it: it was restored from a copy; \
+         move this data directory away to follow it as it is now"
+    )]
+    Returned {
         /// The incarnation now.
         found: String,
+        /// The one that was followed last.
+        known: String,
     },
     /// The log is the same and yet shorter than what was read of it: somebody restored an older copy.
     #[error(
@@ -67,25 +84,28 @@ pub enum FollowError {
 
 impl Follow {
     /// Follows the log until `shutdown`, then makes a last checkpoint.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<(), FollowError> {
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), FollowError> {
         let result = self.follow(&shutdown).await;
         if let Err(error) = &result {
             let text = describe(error);
             self.projection.set_status(|status| status.phase = Phase::Failed(text));
         }
-        self.checkpoint().await?;
-        result
+        result.and(self.checkpoint().await)
     }
 
-    async fn follow(&self, shutdown: &CancellationToken) -> Result<(), FollowError> {
-        self.catch_up_from_archive(shutdown).await?;
-        let mut incarnation = None;
+    async fn follow(&mut self, shutdown: &CancellationToken) -> Result<(), FollowError> {
+        // What the archives have and the projection lacks may be gone from the stream.
+        self.fold_archives(shutdown).await?;
+        let mut last_text = String::new();
         while !shutdown.is_cancelled() {
-            match self.read_until_error(&mut incarnation, shutdown).await {
+            match self.read_until_error(shutdown).await {
                 Ok(()) => return Ok(()),
                 Err(FollowError::Log(error @ (ReadError::Unavailable(_) | ReadError::Closed))) => {
-                    tracing::warn!(error = &error as &dyn Error, "the log can't be read, trying again");
                     let text = describe(&error);
+                    if text != last_text {
+                        tracing::warn!(error = text, "waiting for the log");
+                        last_text.clone_from(&text);
+                    }
                     self.projection.set_status(|status| status.phase = Phase::Unreachable(text));
                     tokio::select! {
                         () = sleep(RETRY_AFTER) => {}
@@ -98,38 +118,59 @@ impl Follow {
         Ok(())
     }
 
-    /// What the archive has and the projection lacks may be gone from the stream.
-    async fn catch_up_from_archive(&self, shutdown: &CancellationToken) -> Result<(), FollowError> {
-        let Some(archive) = &self.recorder else { return Ok(()) };
-        archive.sync().await?;
-        let last = archive.next_seq() - 1;
-        if self.projection.position() >= last {
-            return Ok(());
+    async fn fold_archives(&self, shutdown: &CancellationToken) -> Result<(), FollowError> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        if let Some(archive) = recorder.current() {
+            archive.sync().await?;
         }
-        let mut reader = archive.read(self.projection.position() + 1).await?;
-        while self.projection.position() < last && !shutdown.is_cancelled() {
-            let batch = reader.next_batch().await?;
-            self.fold(batch, last).await?;
-        }
-        Ok(())
+        let (projection, kept, shutdown) = (self.projection.clone(), recorder.kept().to_vec(), shutdown.clone());
+        let folding = move || kept.iter().try_for_each(|kept| fold_archive(&projection, kept, &shutdown));
+        Ok(tokio::task::spawn_blocking(folding).await??)
     }
 
-    async fn read_until_error(
-        &self,
-        incarnation: &mut Option<String>,
-        shutdown: &CancellationToken,
-    ) -> Result<(), FollowError> {
+    /// Makes sure that what follows is of the log `bounds`: the one that was followed before, or one that takes its place.
+    async fn enter(&mut self, bounds: &Bounds, shutdown: &CancellationToken) -> Result<(), FollowError> {
+        let known = self.projection.origin();
+        if known != bounds.incarnation {
+            if created_ns(&known) > created_ns(&bounds.incarnation) {
+                return Err(FollowError::Returned { found: bounds.incarnation.clone(), known });
+            }
+            self.fold_archives(shutdown).await?;
+            if shutdown.is_cancelled() {
+                return Err(ReadError::Closed.into()); // Not all of it was folded: it can't be sealed.
+            }
+        }
+        if let Some(mut recorder) = self.recorder.take() {
+            let origin = bounds.incarnation.clone();
+            let beginning = tokio::task::spawn_blocking(move || {
+                let begun = recorder.begin(&origin);
+                (recorder, begun)
+            });
+            let (recorder, begun) = beginning.await?;
+            self.recorder = Some(recorder);
+            begun?;
+        }
+        if known != bounds.incarnation {
+            if !known.is_empty() {
+                tracing::warn!(known, now = bounds.incarnation, "the log was made anew: its figures go on");
+            }
+            self.projection.begin(&bounds.incarnation);
+        }
+        let known = self.projection.position().max(self.archive().map_or(0, |archive| archive.next_seq() - 1));
+        match known > bounds.last_seq {
+            true => Err(FollowError::Regressed { known, last_seq: bounds.last_seq }),
+            false => Ok(()),
+        }
+    }
+
+    fn archive(&self) -> Option<&Archive> {
+        self.recorder.as_ref().and_then(Recorder::current)
+    }
+
+    async fn read_until_error(&mut self, shutdown: &CancellationToken) -> Result<(), FollowError> {
         let bounds = self.log.bounds().await?;
-        let expected = incarnation.get_or_insert_with(|| bounds.incarnation.clone());
-        if *expected != bounds.incarnation {
-            return Err(FollowError::Incarnation { expected: expected.clone(), found: bounds.incarnation });
-        }
-        let recorded = self.recorder.as_ref().map_or(0, |archive| archive.next_seq() - 1);
-        let known = self.projection.position().max(recorded);
-        if known > bounds.last_seq {
-            return Err(FollowError::Regressed { known, last_seq: bounds.last_seq });
-        }
-        let mut next = match &self.recorder {
+        self.enter(&bounds, shutdown).await?;
+        let mut next = match self.archive() {
             Some(archive) => archive.next_seq(),
             None => self.projection.position() + 1,
         };
@@ -137,6 +178,8 @@ impl Follow {
             Err(ReadError::Gone { first_seq, .. }) => self.log.read(first_seq).await?,
             other => other?,
         };
+        // The reader is of one incarnation, and this one was there before and after it was made.
+        still_is(&bounds, self.log.bounds().await?)?;
         let caught_up_at = bounds.last_seq;
         self.note_log_end(caught_up_at);
         let mut live = self.go_live_at(caught_up_at).await?;
@@ -151,25 +194,29 @@ impl Follow {
                     self.checkpoint().await?;
                     continue;
                 }
-                batch = next_or_proof_of_life(reader.as_mut(), self.log.as_ref()) => batch?,
+                batch = next_or_proof_of_life(reader.as_mut(), self.log.as_ref(), &bounds) => batch?,
             };
             let Some(mut batch) = batch else { continue };
             insert_gaps(&mut batch, next);
             next = batch.last().map_or(next, Recorded::next_seq);
-            if let Some(archive) = &self.recorder {
+            if let Some(archive) = self.archive() {
                 archive.record(batch.clone()).await?;
             }
-            self.fold(batch, caught_up_at).await?;
+            self.fold(batch, &bounds).await?;
             if !live {
                 live = self.go_live_at(caught_up_at).await?;
             }
         }
     }
 
-    async fn fold(&self, batch: Vec<Recorded>, caught_up_at: u64) -> Result<(), FollowError> {
+    async fn fold(&self, batch: Vec<Recorded>, bounds: &Bounds) -> Result<(), FollowError> {
         let projection = self.projection.clone();
-        tokio::task::spawn_blocking(move || projection.apply(&batch)).await?;
-        let (position, now) = (self.projection.position(), (self.clock)());
+        let folding = move || {
+            let rejected = projection.apply(&batch);
+            (batch, rejected)
+        };
+        let (batch, rejected) = tokio::task::spawn_blocking(folding).await?;
+        let (position, now, caught_up_at) = (self.projection.position(), (self.clock)(), bounds.last_seq);
         self.projection.set_status(|status| {
             status.last_batch = now;
             status.log_last_seq = status.log_last_seq.max(position);
@@ -180,6 +227,13 @@ impl Follow {
         let partition = self.projection.partition().to_string();
         metrics::gauge!(metric::LOG_LAST_SEQ, "partition" => partition.clone()).set(position.max(caught_up_at) as f64);
         metrics::gauge!(metric::FOLD_LAG, "partition" => partition).set(caught_up_at.saturating_sub(position) as f64);
+        if let Some(dead_letters) = &self.dead_letters {
+            let letter = |(place, reason): (usize, String)| {
+                let (origin, message) = (bounds.incarnation.clone(), batch.get(place)?.clone());
+                Some(DeadLetter { origin, message, reason })
+            };
+            dead_letters.hand_over(rejected.into_iter().filter_map(letter).collect()).await;
+        }
         Ok(())
     }
 
@@ -205,6 +259,10 @@ impl Follow {
 
     /// A checkpoint that fails costs a longer replay after a crash, no figure: it is said and tried again later.
     async fn checkpoint(&self) -> Result<(), FollowError> {
+        if let Some(archive) = self.archive() {
+            // The store never reflects a frame that the archive could lose: the stream may be gone when it is needed.
+            archive.sync().await?;
+        }
         let projection = self.projection.clone();
         let began = Instant::now();
         if let Err(error) = tokio::task::spawn_blocking(move || projection.checkpoint()).await? {
@@ -215,35 +273,21 @@ impl Follow {
     }
 }
 
+/// The log is another one when its stream was deleted and made anew meanwhile.
+fn still_is(bounds: &Bounds, now: Bounds) -> Result<(), ReadError> {
+    if now.incarnation == bounds.incarnation { Ok(()) } else { Err(ReadError::Closed) }
+}
+
 /// The next batch; after a silence `None`, once the log has said that it is there.
 async fn next_or_proof_of_life(
     reader: &mut dyn LogReader,
     log: &dyn EventLog,
+    bounds: &Bounds,
 ) -> Result<Option<Vec<Recorded>>, ReadError> {
     tokio::select! {
         batch = reader.next_batch() => batch.map(Some),
-        () = sleep(ASK_AFTER) => log.bounds().await.map(|_bounds| None),
+        () = sleep(ASK_AFTER) => still_is(bounds, log.bounds().await?).map(|()| None),
     }
-}
-
-/// Where numbers are missing before or within `batch`, a gap says so.
-fn insert_gaps(batch: &mut Vec<Recorded>, first_expected: u64) {
-    let mut expected = first_expected;
-    let is_whole = batch.iter().all(|frame| {
-        let fits = frame.seq <= expected;
-        expected = frame.next_seq().max(expected);
-        fits
-    });
-    if is_whole {
-        return;
-    }
-    let mut expected = first_expected;
-    let with_gaps = std::mem::take(batch).into_iter().flat_map(|frame| {
-        let gap = (frame.seq > expected).then(|| Recorded::gap(expected, frame.seq - 1, frame.received_ns));
-        expected = frame.next_seq().max(expected);
-        gap.into_iter().chain([frame])
-    });
-    *batch = with_gaps.collect();
 }
 
 /// An error and everything behind it, in a line.
@@ -259,30 +303,4 @@ pub fn describe(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(seq: u64) -> Recorded {
-        Recorded {
-            seq,
-            received_ns: seq * 10,
-            subject: "spark.evt.0.a.obs".to_owned(),
-            msg_id: String::new(),
-            payload: bytes::Bytes::new(),
-        }
-    }
-
-    #[test]
-    fn every_hole_gets_one_gap_and_whole_batches_stay_as_they_are() {
-        let mut whole = vec![frame(3), frame(4)];
-        insert_gaps(&mut whole, 3);
-        assert_eq!(whole, [frame(3), frame(4)]);
-
-        let mut holed = vec![frame(5), frame(6), frame(9)];
-        insert_gaps(&mut holed, 3);
-        assert_eq!(holed, [Recorded::gap(3, 4, 50), frame(5), frame(6), Recorded::gap(7, 8, 90), frame(9)]);
-    }
 }

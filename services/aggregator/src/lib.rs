@@ -3,12 +3,16 @@
 //!
 //! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
 
+mod catch_up;
+pub mod dead;
 pub mod derived;
 pub mod duties;
 pub mod follow;
+mod gaps;
 pub mod gauges;
 mod projection;
 mod projections;
+pub mod recorder;
 pub mod store;
 
 pub use projection::{CheckpointError, FoldStatus, Phase, Projection};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
-use spark_core::fold::{Applied, RejectedFrame, State};
+use spark_core::config::Config;
+use spark_core::fold::{Applied, RejectedFrames, State};
 use spark_core::merkle::Hash;
 use spark_core::view::{Part, View};
 use spark_eventlog::{Bounds, Recorded};
@@ -24,7 +25,7 @@ pub struct CheckpointError(#[from] StoreError);
 
 /// Where the fold stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "phase", rename_all = "snake_case")]
+#[serde(tag = "phase", content = "detail", rename_all = "snake_case")]
 pub enum Phase {
     /// It reads what is in the log already.
     Replaying {
@@ -116,6 +117,12 @@ impl Projection {
         Ok(Self::new(partition, state, Buckets::Stored(Box::new(store)), incarnation.to_owned()))
     }
 
+    /// The projection kept in `dir` of a stream that may not be reachable now, and may be deleted and made anew while it
+    /// is followed: which incarnation it reflects is in its state.
+    pub fn open_stream(dir: &Path, partition: u16) -> Result<Self, StoreError> {
+        Self::open(dir, partition, &spark_schemas::subject::stream(partition))
+    }
+
     /// [`Projection::open`] for a log as it is now. A projection that is ahead of its log reflects frames that are gone:
     /// the log was restored from an older copy, and the projection is made anew from it.
     pub fn open_for(dir: &Path, partition: u16, log: &Bounds) -> Result<Self, StoreError> {
@@ -173,22 +180,56 @@ impl Projection {
         spark_core::hex(&self.write().digest())
     }
 
-    /// Rejected frames that the log does not say of yet: at most so many, with their sequence numbers.
-    pub fn unreported(&self, at_most: usize) -> Vec<(u64, RejectedFrame)> {
-        let inner = self.read();
-        let unreported = inner.state.head().unreported.iter().take(at_most);
-        unreported.map(|(seq, frame)| (*seq, frame.clone())).collect()
+    /// Rejected frames that the log does not say of yet: at most so many entries.
+    pub fn unreported(&self, at_most: usize) -> Vec<RejectedFrames> {
+        self.read().state.head().unreported.iter().take(at_most).cloned().collect()
     }
 
-    /// Folds recorded frames in order. Frames that were folded before change nothing.
-    pub fn apply(&self, frames: &[Recorded]) {
-        for chunk in frames.chunks(FRAMES_PER_LOCK) {
+    /// The configuration in force, if it was declared in another log than the one that is followed now.
+    pub fn to_declare_again(&self) -> Option<Config> {
+        let inner = self.read();
+        let head = inner.state.head();
+        let policy = head.declarations.policy.as_ref().filter(|_| head.configured_in != head.origin);
+        policy.map(|policy| policy.config.clone())
+    }
+
+    /// The log that was followed last (`EVENTS@<created>`); empty before the first.
+    pub fn origin(&self) -> String {
+        self.read().state.head().origin.clone()
+    }
+
+    /// Whether the log `origin` was followed once, and another one after it.
+    pub fn has_sealed(&self, origin: &str) -> bool {
+        self.read().state.head().sealed.iter().any(|sealed| sealed.origin == origin)
+    }
+
+    /// What is folded from here on is of the log `origin`, from its first frame.
+    pub fn begin(&self, origin: &str) {
+        let position = {
+            let mut inner = self.write();
+            inner.state.begin(origin);
+            inner.state.head().position
+        };
+        if self.0.position.send_replace(position) != position {
+            self.set_status(|status| status.log_last_seq = position);
+        }
+    }
+
+    /// Folds recorded frames in order. Frames that were folded before change nothing. Gives the rejected ones by their
+    /// place among `frames`, with the reason.
+    pub fn apply(&self, frames: &[Recorded]) -> Vec<(usize, String)> {
+        let mut rejected = Vec::new();
+        for (first, chunk) in (0..).step_by(FRAMES_PER_LOCK).zip(frames.chunks(FRAMES_PER_LOCK)) {
             let mut tally = BatchTally::default();
             let position = {
                 let mut inner = self.write();
                 let Inner { state, buckets, .. } = &mut *inner;
-                for frame in chunk {
-                    tally.add(&state.apply(&frame.to_leaf(), buckets.as_store_mut()));
+                for (place, frame) in (first..).zip(chunk) {
+                    let applied = state.apply(&frame.to_leaf(), buckets.as_store_mut());
+                    tally.add(&applied);
+                    if let Applied::Rejected { reason } = applied {
+                        rejected.push((place, reason));
+                    }
                 }
                 let partition = self.0.partition.to_string();
                 metrics::gauge!(metric::FOLD_SERIES, "partition" => partition).set(state.series().len() as f64);
@@ -197,6 +238,7 @@ impl Projection {
             tally.export();
             self.0.position.send_replace(position);
         }
+        rejected
     }
 
     /// Makes rolling sums and keeps them up: after the replay, before serving.
@@ -268,7 +310,7 @@ impl BatchTally {
                 self.observations += observations;
             }
             Applied::Duplicate => self.duplicates += 1,
-            Applied::Rejected => self.rejected += 1,
+            Applied::Rejected { .. } => self.rejected += 1,
             Applied::Gap | Applied::Old => {}
         }
     }

@@ -136,6 +136,9 @@ pub enum ReadError {
         /// The first that is there.
         first_seq: u64,
     },
+    /// The log is kept in a way that could lose or change frames: it is not read until that is put right.
+    #[error("the log is not safe")]
+    Unsafe(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is stored is not what was written.
     #[error("the log is damaged")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),

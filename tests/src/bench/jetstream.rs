@@ -138,11 +138,11 @@ async fn publish(log: &Arc<JetStreamLog>, mut frames: Vec<Outgoing>) -> Result<(
 
 /// Follows the log into a store up to `last`, with the checkpoint that makes it durable; says when all was folded.
 async fn fold_and_store(log: Arc<JetStreamLog>, dir: &Path, last: u64) -> Result<Instant> {
-    let incarnation = log.incarnation().to_owned();
+    let incarnation = log.bounds().await?.incarnation;
     let projection = Projection::open(dir, 0, &incarnation)?;
     let mut positions = projection.changes();
     let stop = CancellationToken::new();
-    let follow = Follow { projection, log, recorder: None, clock: clock::system() };
+    let follow = Follow { projection, log, recorder: None, dead_letters: None, clock: clock::system() };
     let following = follow.run(stop.clone());
     let reached = async {
         let reached = positions.wait_for(|position| *position >= last).await.map(|_position| Instant::now());

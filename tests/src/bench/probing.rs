@@ -117,7 +117,9 @@ impl Pipeline {
     /// Folds the log until stopped.
     async fn fold(&self) -> Result<()> {
         let (projection, log) = (self.projection.clone(), self.log());
-        Ok(Follow { projection, log, recorder: None, clock: clock::system() }.run(self.stop.clone()).await?)
+        Ok(Follow { projection, log, recorder: None, dead_letters: None, clock: clock::system() }
+            .run(self.stop.clone())
+            .await?)
     }
 
     /// Notes when each position was folded, until stopped.

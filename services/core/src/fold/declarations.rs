@@ -94,25 +94,26 @@ impl Declarations {
         }
     }
 
-    /// Takes a part of a configuration, which comes into force with its last part.
-    pub(super) fn apply_config(&mut self, event: ConfigApplied, fold_time: TimeNs) {
+    /// Takes a part of a configuration, which comes into force with its last part; says whether it has.
+    pub(super) fn apply_config(&mut self, event: ConfigApplied, fold_time: TimeNs) -> bool {
         let ConfigApplied { at_ns, digest, part, parts, body } = event;
         let digest = digest.to_string();
         let received = self.partial_config.entry(digest.clone()).or_default();
         received.insert(part, body);
         if received.len() < parts as usize {
-            return;
+            return false;
         }
         let body: String = self.partial_config.remove(&digest).unwrap_or_default().into_values().collect();
         self.partial_config.clear();
         // A body that is not what its digest says, or that this build can't read, changes nothing.
         if crate::hex(&Sha256::digest(body.as_bytes())) != digest {
-            return;
+            return false;
         }
-        let Ok(config) = Config::from_canonical_json(&body) else { return };
+        let Ok(config) = Config::from_canonical_json(&body) else { return false };
         self.expect_agents_of(&config, fold_time);
         self.policy = Some(Policy { since: at_ns, digest, config });
         self.config_rejected = None;
+        true
     }
 
     /// Agents that the configuration names are expected from now on, even if they never say a word; those that only the

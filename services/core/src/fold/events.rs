@@ -43,11 +43,15 @@ impl State {
                 Event::Heartbeat(heartbeat) => {
                     self.head.heartbeats.entry(agent.clone()).or_default().insert(*class, heartbeat);
                 }
-                // Each partition's rejections are reported in its own log.
+                // A report is in the log that it speaks of; numbers of another partition's mean nothing here.
                 Event::Rejected(rejected) if rejected.partition == *partition => {
-                    self.head.unreported.remove(&rejected.seq);
+                    self.head.unreported.forget(&rejected);
                 }
-                Event::ConfigApplied(config) => self.head.declarations.apply_config(config, fold_time),
+                Event::ConfigApplied(config) => {
+                    if self.head.declarations.apply_config(config, fold_time) {
+                        self.head.configured_in = self.head.origin.clone();
+                    }
+                }
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
                 other => self.head.declarations.apply(other),
             }

@@ -2,6 +2,7 @@
 
 mod declarations;
 mod events;
+mod rejected;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,6 +16,7 @@ use crate::merkle::Hash;
 use crate::series::Series;
 
 pub use declarations::{Declarations, Policy};
+pub use rejected::{RejectedFrames, Unreported};
 
 /// The version of the fold's arithmetic; recorded with every decision, so that old evidence stays verifiable.
 pub const SEMANTICS: u32 = 1;
@@ -34,18 +36,24 @@ pub struct State {
 /// The state without its series; what the store keeps in its commit record.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StateHead {
-    /// The last sequence number that was folded; 0 before the first.
+    /// The log that is folded (`EVENTS@<created>`); empty before the first.
+    pub origin: String,
+    /// The last sequence number of it that was folded; 0 before the first.
     pub position: u64,
+    /// The logs that were folded before it, oldest first: each was deleted, and another made in its place.
+    pub sealed: Vec<SealedLog>,
     /// The greatest `received_ns` so far: the fold's time.
     pub fold_time: TimeNs,
+    /// The log in which the configuration in force was declared; another than `origin` lacks it.
+    pub configured_in: String,
     /// Counts over the whole log.
     pub totals: Totals,
     /// What was seen of each agent's runs.
     agents: BTreeMap<Name, BTreeMap<Class, BTreeMap<Boot, BootMarks>>>,
     /// The latest heartbeat of each agent.
     pub heartbeats: BTreeMap<Name, BTreeMap<Class, spark_schemas::event::Heartbeat>>,
-    /// Rejected frames whose `rejected` event is not in the log yet: sequence number, subject and reason.
-    pub unreported: BTreeMap<u64, RejectedFrame>,
+    /// Rejected frames that no `rejected` event in the log reports yet.
+    pub unreported: Unreported,
     /// What was declared and decided.
     pub declarations: Declarations,
     /// Parts of long target lists that wait for their other parts, by agent.
@@ -85,13 +93,13 @@ impl std::iter::Sum for Totals {
     }
 }
 
-/// A frame that no figure counts.
+/// A log that was folded up to its end, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectedFrame {
-    /// Its subject.
-    pub subject: String,
-    /// What was wrong.
-    pub reason: String,
+pub struct SealedLog {
+    /// Which log (`EVENTS@<created>`).
+    pub origin: String,
+    /// The last sequence number that was folded.
+    pub last_seq: u64,
 }
 
 /// What one leaf did to the state.
@@ -104,8 +112,11 @@ pub enum Applied {
     },
     /// The frame had been counted before.
     Duplicate,
-    /// No figure counts it; the reason is in [`StateHead::unreported`].
-    Rejected,
+    /// No figure counts it.
+    Rejected {
+        /// What was wrong.
+        reason: String,
+    },
     /// It named messages that the stream lost.
     Gap,
     /// It was folded before.
@@ -182,6 +193,22 @@ impl State {
         series.for_each(|id| self.series[id.0 as usize].mark_saved(false));
     }
 
+    /// The leaves that follow are those of the log `origin`, from its first on. Where it takes the place of another,
+    /// that one is sealed: figures and marks stay, so a frame that is in both is counted once. Part of the fold's input,
+    /// as leaves are.
+    pub fn begin(&mut self, origin: &str) {
+        let head = &mut self.head;
+        if head.origin == origin {
+            return;
+        }
+        let before = std::mem::replace(&mut head.origin, origin.to_owned());
+        if !before.is_empty() {
+            head.unreported.seal(&before);
+            head.sealed.push(SealedLog { origin: before, last_seq: head.position });
+            head.position = 0;
+        }
+    }
+
     /// Folds one leaf.
     pub fn apply(&mut self, leaf: &Leaf<'_>, store: &mut dyn BucketStore) -> Applied {
         if leaf.seq <= self.head.position {
@@ -196,10 +223,11 @@ impl State {
         self.head.position = leaf.seq;
         match self.accept(leaf) {
             Ok(Some((subject, frame))) => {
+                let class = subject.class;
                 let observations = self.apply_events(&subject, frame.events, store);
                 self.head.totals.frames += 1;
                 self.head.totals.observations += observations;
-                self.marks(subject.agent, subject.class, frame.boot).observations += observations;
+                self.marks(subject.agent, class, frame.boot).observations += observations;
                 Applied::Counted { observations }
             }
             Ok(None) => {
@@ -208,11 +236,15 @@ impl State {
             }
             Err(reason) => {
                 self.head.totals.rejected += 1;
-                let (subject, reason) = (excerpt(leaf.subject), excerpt(&reason));
-                self.head.unreported.insert(leaf.seq, RejectedFrame { subject, reason });
-                Applied::Rejected
+                self.head.unreported.add(leaf.seq, leaf.subject, &reason);
+                Applied::Rejected { reason }
             }
         }
+    }
+
+    fn is_known(&self, agent: &Name, class: Class, boot: &Boot) -> bool {
+        let boots = self.head.agents.get(agent).and_then(|classes| classes.get(&class));
+        boots.is_some_and(|boots| boots.contains_key(boot))
     }
 
     fn marks(&mut self, agent: Name, class: Class, boot: Boot) -> &mut BootMarks {
@@ -225,8 +257,11 @@ impl State {
         let decoded = Frame::decode(leaf.payload, &subject).map_err(|error| error.to_string());
         let identity = match &decoded {
             Ok(frame) => Some(frame.msg_id()),
-            // A frame that can't be read still takes its number, so that it leaves no hole behind.
-            Err(_) => leaf.msg_id.parse().ok(),
+            // A frame that can't be read still takes its number, so that it leaves no hole behind; but only in a run that
+            // is known, so that rubbish under random ids is not remembered for ever.
+            Err(_) => {
+                leaf.msg_id.parse().ok().filter(|id: &MsgId| self.is_known(&subject.agent, subject.class, &id.boot))
+            }
         };
         let Some(MsgId { boot, seq }) = identity else { return decoded.map(|frame| Some((subject, frame))) };
         match self.marks(subject.agent.clone(), subject.class, boot).mark(seq) {
@@ -268,15 +303,6 @@ impl State {
             hasher.update(self.series[n].digest());
         }
         hasher.finalize().into()
-    }
-}
-
-/// The start of a text from outside: what a rejection quotes must fit its report, whatever was sent.
-fn excerpt(text: &str) -> String {
-    const BYTES_MAX: usize = 240;
-    match text.len() <= BYTES_MAX {
-        true => text.to_owned(),
-        false => format!("{}…", &text[..text.floor_char_boundary(BYTES_MAX)]),
     }
 }
 

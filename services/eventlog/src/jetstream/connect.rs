@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{ConnectErrorKind, Event, ServerAddr, ServerError};
+use async_nats::{ClientError, ConnectErrorKind, Event, ServerAddr, ServerError};
 use spark_schemas::metric;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -119,24 +119,57 @@ pub struct NotConnected {
 pub struct Client {
     nats: async_nats::Client,
     servers: Arc<str>,
+    contact: watch::Receiver<Contact>,
     losses: watch::Receiver<u64>,
     refusals: broadcast::Sender<Arc<str>>,
 }
 
+/// What is known of the servers since the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Contact {
+    /// None has answered yet.
+    None,
+    /// One let this program in.
+    Made,
+    /// One answered, and not as it must: it does not let this program in, or not securely.
+    Refused(ConnectErrorKind),
+}
+
 /// Connects once, to any of the servers: a wrong address is an error now, not a silence. Reconnects for ever afterwards.
 pub async fn connect(options: ConnectOptions) -> Result<Client, ConnectError> {
+    let client = try_connect(options, false).await?;
+    client.established().await?;
+    Ok(client)
+}
+
+/// As [`connect`], and when no server answers yet it goes on looking for one: the client is not connected then. What
+/// waiting can't mend is an error still: now if a server answers now, else from [`Client::established`].
+pub async fn connect_when_there(options: ConnectOptions) -> Result<Client, ConnectError> {
+    match try_connect(options.clone(), false).await {
+        Err(error @ ConnectError::Unreachable { .. }) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "waiting for a NATS server");
+            metrics::gauge!(metric::LOG_CONNECTED).set(0.0);
+            try_connect(options, true).await
+        }
+        client => client,
+    }
+}
+
+async fn try_connect(options: ConnectOptions, in_background: bool) -> Result<Client, ConnectError> {
     if options.servers.is_empty() {
         return Err(ConnectError::NoServers);
     }
     let servers: Arc<str> = options.servers.join(", ").into();
     let addresses = addresses(&options.servers)?;
     let (losses_sender, losses) = watch::channel(0);
+    let (contact_sender, contact) = watch::channel(Contact::None);
     let (refusals, _) = broadcast::channel(64);
 
     let on_event = {
         let refusals = refusals.clone();
         let servers = Arc::clone(&servers);
         move |event| {
+            note_first(&event, &contact_sender);
             observe(&event, &servers, &losses_sender, &refusals);
             std::future::ready(())
         }
@@ -154,23 +187,48 @@ pub async fn connect(options: ConnectOptions) -> Result<Client, ConnectError> {
     if let Some(path) = options.ca_file {
         nats = nats.add_root_certificates(path);
     }
-    nats = with_credentials(nats, options.credentials).await?;
-
-    let nats = nats.connect(addresses).await.map_err(|source| {
-        let servers = servers.to_string();
-        match source.kind() {
-            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                ConnectError::Unauthorized { servers, source }
-            }
-            ConnectErrorKind::Tls => ConnectError::Tls { servers, source },
-            _ => ConnectError::Unreachable { servers, source },
-        }
-    })?;
-    let (major, minor, patch) = SERVER_VERSION_MIN;
-    if !nats.is_server_compatible(major, minor, patch) {
-        return Err(ConnectError::TooOld { servers: servers.to_string(), version: nats.server_info().version });
+    if in_background {
+        nats = nats.retry_on_initial_connect();
     }
-    Ok(Client { nats, servers, losses, refusals })
+    nats = with_credentials(nats, options.credentials).await?;
+    match nats.connect(addresses).await {
+        Ok(nats) => Ok(Client { nats, servers, contact, losses, refusals }),
+        Err(source) => Err(not_connected(source, &servers)),
+    }
+}
+
+fn not_connected(source: async_nats::ConnectError, servers: &str) -> ConnectError {
+    let servers = servers.to_owned();
+    match source.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            ConnectError::Unauthorized { servers, source }
+        }
+        ConnectErrorKind::Tls => ConnectError::Tls { servers, source },
+        _ => ConnectError::Unreachable { servers, source },
+    }
+}
+
+/// Only the first contact counts: a server that let this program in once and does not now may be between two
+/// configurations.
+fn note_first(event: &Event, contact: &watch::Sender<Contact>) {
+    // The client has no other word for why an attempt in the background failed than the kind's text.
+    let kind_of = |text: &str| {
+        let final_kinds =
+            [ConnectErrorKind::Authentication, ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Tls];
+        final_kinds.into_iter().find(|kind| kind.to_string() == text)
+    };
+    let news = match event {
+        Event::Connected => Some(Contact::Made),
+        Event::ClientError(ClientError::Other(text)) => kind_of(text).map(Contact::Refused),
+        _ => None,
+    };
+    contact.send_if_modified(|contact| match news {
+        Some(news) if *contact == Contact::None => {
+            *contact = news;
+            true
+        }
+        _ => false,
+    });
 }
 
 fn addresses(servers: &[String]) -> Result<Vec<ServerAddr>, ConnectError> {
@@ -201,10 +259,12 @@ fn observe(event: &Event, servers: &str, losses: &watch::Sender<u64>, refusals: 
     let label = match event {
         Event::Connected => {
             tracing::info!(servers, "connected to NATS");
+            metrics::gauge!(metric::LOG_CONNECTED).set(1.0);
             "connected"
         }
         Event::Disconnected => {
             tracing::warn!(servers, "the connection to NATS is lost, trying to get it back");
+            metrics::gauge!(metric::LOG_CONNECTED).set(0.0);
             losses.send_modify(|count| *count += 1);
             "disconnected"
         }
@@ -261,6 +321,21 @@ pub(super) fn with_jitter(delay: Duration) -> Duration {
 }
 
 impl Client {
+    /// Waits for the first server; an error when it does not let this program in, or is too old: waiting mends neither.
+    pub async fn established(&self) -> Result<(), ConnectError> {
+        let mut contact = self.contact.clone();
+        let made = contact.wait_for(|contact| *contact != Contact::None).await.map(|contact| *contact);
+        if let Ok(Contact::Refused(kind)) = made {
+            return Err(not_connected(kind.into(), &self.servers));
+        }
+        let (major, minor, patch) = SERVER_VERSION_MIN;
+        if made.is_ok() && !self.nats.is_server_compatible(major, minor, patch) {
+            let version = self.nats.server_info().version;
+            return Err(ConnectError::TooOld { servers: self.servers.to_string(), version });
+        }
+        Ok(())
+    }
+
     /// Whether a server is connected at this moment.
     pub fn is_connected(&self) -> bool {
         self.nats.connection_state() == State::Connected

@@ -1,17 +1,23 @@
 //! One partition's stream as an [`EventLog`].
 
+use std::time::Duration;
+
 use async_nats::jetstream::stream::Info;
 use async_nats::jetstream::{Context, ErrorCode};
 use async_trait::async_trait;
 use spark_schemas::{metric, subject};
+use tokio::time::Instant;
 
 use super::api::ApiError;
-use super::connect::Client;
+use super::connect::{Client, NotConnected};
 use super::publish;
 use super::reader::Reader;
 use super::settings::{self, Faults};
 use super::stream;
 use crate::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError};
+
+/// How long a question waits for a connection that was just lost. Short: who asks, asks again.
+const CONNECTION_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a partition's stream can't serve as a log.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,9 @@ pub enum OpenError {
         /// All of them.
         faults: Faults,
     },
+    /// There is no server to ask.
+    #[error(transparent)]
+    NotConnected(#[from] NotConnected),
     /// The server did not say.
     #[error("can't look at stream {stream}")]
     Api {
@@ -41,41 +50,54 @@ pub enum OpenError {
     },
 }
 
-/// One partition of the event log, on JetStream.
+/// One partition of the event log, on JetStream. It is whatever stream has the partition's name: when that is deleted
+/// and made anew, readers of the old one end, and new readers read the new one.
 #[derive(Debug, Clone)]
 pub struct JetStreamLog {
     client: Client,
     context: Context,
     partition: u16,
     stream: String,
-    incarnation: String,
 }
 
 impl JetStreamLog {
-    /// Opens the stream of `partition`; refuses one in which acknowledged frames are not safe.
-    pub async fn open(client: &Client, partition: u16) -> Result<Self, OpenError> {
-        let context = client.jetstream();
+    /// The log of `partition`, which may not be there yet: appending and reading say so then.
+    pub fn new(client: &Client, partition: u16) -> Self {
         let stream = subject::stream(partition);
-        let info = match stream::info(&context, partition).await {
-            Ok(info) => info,
-            Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => return Err(OpenError::Missing { stream }),
-            Err(source) => return Err(OpenError::Api { stream, source }),
-        };
-        let faults = settings::faults(&info.config, partition);
-        if !faults.0.is_empty() {
-            return Err(OpenError::Unsafe { stream, faults });
+        Self { client: client.clone(), context: client.jetstream(), partition, stream }
+    }
+
+    /// Opens the stream of `partition`, which is there; refuses one in which acknowledged frames are not safe.
+    pub async fn open(client: &Client, partition: u16) -> Result<Self, OpenError> {
+        let log = Self::new(client, partition);
+        log.check().await?;
+        Ok(log)
+    }
+
+    /// What the stream holds now, if it is there and acknowledged frames are safe in it.
+    pub async fn check(&self) -> Result<Bounds, OpenError> {
+        let info = self.info().await?;
+        match settings::faults(&info.config, self.partition) {
+            faults if faults.0.is_empty() => Ok(bounds_of(&info)),
+            faults => Err(OpenError::Unsafe { stream: self.stream.clone(), faults }),
         }
-        Ok(Self { client: client.clone(), context, partition, stream, incarnation: bounds_of(&info).incarnation })
+    }
+
+    async fn info(&self) -> Result<Info, OpenError> {
+        let stream = self.stream.clone();
+        self.client.connected(Instant::now() + CONNECTION_PATIENCE).await?;
+        stream::info(&self.context, self.partition).await.map_err(|source| {
+            if source.is(ErrorCode::STREAM_NOT_FOUND) {
+                OpenError::Missing { stream }
+            } else {
+                OpenError::Api { stream, source }
+            }
+        })
     }
 
     /// Which partition this is.
     pub fn partition(&self) -> u16 {
         self.partition
-    }
-
-    /// The incarnation that was opened; [`EventLog::bounds`] tells the one that is there now.
-    pub fn incarnation(&self) -> &str {
-        &self.incarnation
     }
 }
 
@@ -90,16 +112,20 @@ impl EventLog for JetStreamLog {
     }
 
     /// The reader survives lost connections, servers and consumers. It ends with [`ReadError::Closed`] when the stream
-    /// was deleted and made anew: open it again, and hold the checkpoint against its bounds.
+    /// was deleted and made anew: read again then, and hold the checkpoint against the bounds.
     async fn read(&self, from: u64) -> Result<Box<dyn LogReader>, ReadError> {
-        let reader =
-            Reader::open(self.client.clone(), self.context.clone(), self.partition, self.incarnation.clone(), from);
+        let info = self.info().await.map_err(|error| ReadError::Unavailable(error.into()))?;
+        let incarnation = bounds_of(&info).incarnation;
+        let reader = Reader::open(self.client.clone(), self.context.clone(), self.partition, incarnation, from);
         Ok(Box::new(reader.await?))
     }
 
+    /// [`ReadError::Unsafe`] when acknowledged frames are not safe in the stream.
     async fn bounds(&self) -> Result<Bounds, ReadError> {
-        let info = stream::info(&self.context, self.partition).await;
-        info.map(|info| bounds_of(&info)).map_err(|error| ReadError::Unavailable(error.into()))
+        self.check().await.map_err(|error| match error {
+            OpenError::Unsafe { .. } => ReadError::Unsafe(error.into()),
+            _ => ReadError::Unavailable(error.into()),
+        })
     }
 }
 

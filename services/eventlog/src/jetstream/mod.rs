@@ -1,7 +1,8 @@
 //! The event log on NATS JetStream. The only module that knows async-nats.
 //!
 //! A partition is a stream that never forgets by itself and never answers before the disk has the frame. Nothing here
-//! repairs a stream: one that could lose acknowledged frames is refused by [`JetStreamLog::open`], with the reason.
+//! repairs a stream: one that could lose acknowledged frames is refused by [`JetStreamLog::check`], with the reason, and
+//! again whenever reading starts. Nothing makes one either but [`init`], which an operator asks for.
 //! What a client can't see is the server's `sync_interval`; see `nats/nats-server.conf`.
 
 mod api;
@@ -20,7 +21,7 @@ mod settings;
 mod stream;
 
 pub use api::ApiError;
-pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect};
+pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect, connect_when_there};
 pub use log::{JetStreamLog, OpenError};
 pub use partition::{event_subject, partition_of, partitions};
 pub use publish::AppendFault;

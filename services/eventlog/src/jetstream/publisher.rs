@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 use super::connect::{Client, NotConnected};
@@ -33,10 +34,32 @@ impl Publisher {
 
     /// Publishes `payload` on `subject` to who listens now. Does not wait for a lost connection.
     pub async fn publish(&self, subject: String, payload: Bytes) -> Result<(), PublishError> {
+        self.in_time(self.client.nats().publish(subject, payload)).await
+    }
+
+    /// As [`Publisher::publish`], with headers: names and values of one line each.
+    pub async fn publish_with_headers(
+        &self,
+        subject: String,
+        headers: Vec<(&'static str, String)>,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value = value.parse::<HeaderValue>().map_err(|error| PublishError::Invalid(error.into()))?;
+            map.insert(name, value);
+        }
+        self.in_time(self.client.nats().publish_with_headers(subject, map, payload)).await
+    }
+
+    async fn in_time<E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        publishing: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), PublishError> {
         if !self.client.is_connected() {
             return Err(self.client.not_connected().into());
         }
-        match tokio::time::timeout(PATIENCE, self.client.nats().publish(subject, payload)).await {
+        match tokio::time::timeout(PATIENCE, publishing).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(PublishError::Invalid(error.into())),
             Err(_no_room) => Err(self.client.not_connected().into()),

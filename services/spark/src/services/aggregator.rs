@@ -1,24 +1,26 @@
 //! `spark aggregator`: folds the log in NATS, records the partitions that it owns into archives, and where it owns
 //! partition 0 applies the configuration and publishes what is derived.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
-use spark_aggregator::derived::Derived;
+use spark_aggregator::dead::dead_letters;
+use spark_aggregator::derived::{Derived, Publish};
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
+use spark_aggregator::recorder::Recorder;
 use spark_aggregator::{FoldStatus, Phase, Projections};
 use spark_core::config::Config;
 use spark_core::view::DECLARING;
-use spark_eventlog::archive::{Archive, ArchiveOptions};
-use spark_eventlog::clock;
-use spark_eventlog::jetstream::Client;
+use spark_eventlog::jetstream::{Client, JetStreamLog};
+use spark_eventlog::{EventLog, clock};
 
 use super::admin::{self, Admin};
 use super::nats::{self, NatsPublisher};
-use super::partitions::{self, Followed, Stores};
+use super::partitions::{self, Stores, open_stream_projection};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
 use super::running::{Running, Stage};
@@ -46,22 +48,34 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
-    let all = partitions::all(&client).await?;
+    let stores = Stores { data: &args.common.data, name: "store" };
+    let at_least = args.partitions.iter().max().map_or(1, |last| last.saturating_add(1));
+    let partitions = partitions::known(&client, &stores, at_least).await;
+    let all: Vec<u16> = (0..partitions.get()).collect();
     let owned = partitions::owned(&args.partitions, &all)?;
     // What is derived is over all partitions: whoever declares follows those of others too.
     let leads = owned.contains(&DECLARING);
-    let stores = Stores { data: &args.common.data, name: "store" };
 
     let folding = Stage::default();
     let mut running = Running::default();
+    let nats = client.clone();
+    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, partitions, stop));
+    let (letters, office) = dead_letters();
+    let post: Arc<dyn Publish> = Arc::new(NatsPublisher(client.publisher()));
+    running.start(&folding, "dead letters", |stop| async move {
+        office.run(post, stop).await;
+        Ok(())
+    });
     let mut projections = Vec::new();
     let mut declaring = None;
     for partition in if leads { all } else { owned.clone() } {
-        let Followed { log, projection, incarnation } = Followed::open(&client, partition, &stores).await?;
+        let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
+        let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());
-        let mut recorder = None;
+        let (mut recorder, mut dead_letters) = (None, None);
         if owned.contains(&partition) {
-            recorder = Some(open_archive(&args, &incarnation).await?);
+            recorder = Some(open_recorder(args.common.data.join("archive"), partition).await?);
+            dead_letters = Some(letters.clone());
             let writer = writer(&log, partition, CONTROL_AGENT)?;
             let duties =
                 || Duties { projection: projection.clone(), writer: Arc::clone(&writer), clock: Arc::clone(&clock) };
@@ -72,7 +86,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
             });
             declaring = declaring.or_else(|| (partition == DECLARING).then(duties));
         }
-        let follow = Follow { projection, log, recorder, clock: Arc::clone(&clock) };
+        let follow = Follow { projection, log, recorder, dead_letters, clock: Arc::clone(&clock) };
         running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
     }
     let projections = Projections::from(projections);
@@ -99,20 +113,10 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
-/// One archive for each incarnation of the stream: a stream made anew gets a new one, the old one stays as it is.
-async fn open_archive(args: &AggregatorArgs, incarnation: &str) -> anyhow::Result<Archive> {
-    let dir = args.common.data.join("archive").join(directory_name(incarnation));
-    let options = ArchiveOptions { incarnation: Some(incarnation.to_owned()), ..ArchiveOptions::default() };
-    let opened = tokio::task::spawn_blocking(move || Archive::open(dir, options)).await?;
-    // What is cut here was never acknowledged to anybody: the stream still has it, and it is recorded again.
-    let (archive, _torn_tail) = opened.context("open the archive")?;
-    Ok(archive)
-}
-
-/// The incarnation as a file name that every file system takes.
-fn directory_name(incarnation: &str) -> String {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-    incarnation.chars().map(safe).collect()
+/// Finds what was recorded before.
+async fn open_recorder(dir: PathBuf, partition: u16) -> anyhow::Result<Recorder> {
+    let opened = tokio::task::spawn_blocking(move || Recorder::open(dir, partition)).await?;
+    opened.context("open the archive")
 }
 
 /// The duties of the one aggregator that owns partition 0: the configuration, and what is derived over all partitions.

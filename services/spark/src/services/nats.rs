@@ -1,32 +1,124 @@
 //! Connecting to NATS, and `spark nats init`.
 
 use std::error::Error;
+use std::num::NonZeroU16;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use spark_aggregator::derived::Publish;
-use spark_eventlog::jetstream::{self, Client, ConnectOptions, Credentials, InitOptions, Outcome, Publisher};
+use spark_aggregator::follow::describe;
+use spark_core::view::DECLARING;
+use spark_eventlog::jetstream::{
+    self, Client, ConnectOptions, Credentials, InitOptions, JetStreamLog, OpenError, Outcome, Publisher,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{NatsArgs, NatsInitArgs};
 use crate::edge;
+use crate::exit::Unusable;
 
-/// Connects as `program`. Answers come on `_INBOX_<user>`, which nobody else may listen to where there are accounts.
-pub async fn connect(args: &NatsArgs, program: &str, user: &str) -> anyhow::Result<Client> {
+/// How long to wait before looking for the stream again.
+const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(100);
+const LOOK_AGAIN_LAST: Duration = Duration::from_secs(2);
+
+/// Who asks, and whom. Answers come on `_INBOX_<user>`, which nobody else may listen to where there are accounts.
+fn options(args: &NatsArgs, program: &str, user: &str) -> ConnectOptions {
     let credentials = match (&args.nkey, &args.creds) {
         (Some(seed), _) => Some(Credentials::NkeySeed(seed.clone())),
         (None, Some(creds)) => Some(Credentials::Creds(creds.clone())),
         (None, None) => None,
     };
-    let options = ConnectOptions {
+    ConnectOptions {
         servers: args.servers.clone(),
         credentials,
         name: format!("spark {program}"),
         inbox_prefix: Some(format!("_INBOX_{user}")),
         ca_file: args.ca.clone(),
+    }
+}
+
+/// Connects the service `program` as `user`, now or when a server is there.
+pub async fn connect(args: &NatsArgs, program: &str, user: &str) -> anyhow::Result<Client> {
+    Ok(jetstream::connect_when_there(options(args, program, user)).await?)
+}
+
+/// Waits for the first server, and for the log; a server that does not let the service in, or is too old, ends it, and so
+/// does a log of another number of partitions than the service was started for: waiting mends neither.
+pub async fn until_let_in(client: Client, partitions: NonZeroU16, stop: CancellationToken) -> anyhow::Result<()> {
+    let let_in = async {
+        client.established().await?;
+        let found = loop {
+            match jetstream::partitions(&client, DECLARING).await {
+                Ok(found) => break found,
+                Err(_the_fold_says_why) => tokio::time::sleep(LOOK_AGAIN_LAST).await,
+            }
+        };
+        ensure!(
+            found == partitions,
+            "the log has {found} partitions, and this service was started for {partitions} when NATS could not be \
+             asked: start it again"
+        );
+        anyhow::Ok(())
     };
-    Ok(jetstream::connect(options).await?)
+    if let Some(let_in) = stop.run_until_cancelled(let_in).await {
+        let_in?;
+        stop.cancelled().await;
+    }
+    Ok(())
+}
+
+/// As [`until_let_in`], and then waits for the stream of `log`; one in which acknowledged frames are not safe ends the
+/// service, too. `waiting` says what it waits for; empty when everything was there. For a service that only writes:
+/// those that read hear all this from the fold.
+pub async fn until_safe(
+    client: Client,
+    log: JetStreamLog,
+    partitions: NonZeroU16,
+    waiting: watch::Sender<String>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let safe = async {
+        client.established().await?;
+        let mut pause = LOOK_AGAIN_FIRST;
+        while let Err(error) = log.check().await {
+            if let OpenError::Unsafe { .. } = error {
+                return Err(error.into());
+            }
+            // A stream that is not there may be one that never will be.
+            refuse_another_number(&client, DECLARING, partitions).await?;
+            let text = describe(&error);
+            if *waiting.borrow() != text {
+                tracing::warn!(error = text, "waiting for the log");
+                waiting.send_replace(text);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_AGAIN_LAST);
+        }
+        refuse_another_number(&client, log.partition(), partitions).await?;
+        waiting.send_replace(String::new());
+        anyhow::Ok(())
+    };
+    if let Some(safe) = stop.run_until_cancelled(safe).await {
+        safe?;
+        stop.cancelled().await;
+    }
+    Ok(())
+}
+
+/// A probe that was told another number of partitions than the log has would publish to the wrong one.
+async fn refuse_another_number(client: &Client, stream: u16, told: NonZeroU16) -> Result<(), Unusable> {
+    match jetstream::partitions(client, stream).await {
+        Ok(found) if found != told => Err(Unusable::Setting(format!(
+            "this probe was started for a log of {told} partitions, its streams say {found}: observations would go to \
+             the wrong one; start it again with --partitions {found}"
+        ))),
+        // Who may not ask, or gets no answer, is refused nothing.
+        _ => Ok(()),
+    }
 }
 
 /// Derived messages over NATS.
@@ -37,12 +129,21 @@ impl Publish for NatsPublisher {
     async fn publish(&self, subject: String, payload: Bytes) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(self.0.publish(subject, payload).await?)
     }
+
+    async fn publish_with_headers(
+        &self,
+        subject: String,
+        headers: Vec<(&'static str, String)>,
+        payload: Bytes,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.0.publish_with_headers(subject, headers, payload).await?)
+    }
 }
 
 /// Runs `spark nats init`.
 pub fn nats_init(args: NatsInitArgs) -> anyhow::Result<ExitCode> {
     edge::block_on(async {
-        let client = connect(&args.nats, "nats init", "admin").await?;
+        let client = jetstream::connect(options(&args.nats, "nats init", "admin")).await?;
         let NatsInitArgs { partitions, replicas, max_bytes, update, .. } = args;
         let options = InitOptions { partitions, replicas, max_bytes, update };
         let streams = jetstream::init(&client, &options).await.context("make the streams")?;

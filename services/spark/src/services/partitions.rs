@@ -2,36 +2,18 @@
 
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use spark_aggregator::Projection;
-use spark_eventlog::jetstream::{self, Client, JetStreamLog, partition_of};
-use spark_eventlog::{Bounds, EventLog};
-use spark_schemas::Name;
+use spark_core::view::DECLARING;
+use spark_eventlog::Bounds;
+use spark_eventlog::jetstream::{self, Client};
 
 use crate::exit::Unusable;
 
-/// A partition that is followed.
-pub struct Followed {
-    /// Its stream.
-    pub log: Arc<dyn EventLog>,
-    /// What is known of it.
-    pub projection: Projection,
-    /// The stream's incarnation.
-    pub incarnation: String,
-}
-
-impl Followed {
-    /// Opens a partition's stream, and what was kept of it in `stores`.
-    pub async fn open(client: &Client, partition: u16, stores: &Stores<'_>) -> anyhow::Result<Self> {
-        let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(client, partition).await?);
-        let bounds = log.bounds().await?;
-        let incarnation = bounds.incarnation.clone();
-        let projection = open_projection(stores.of(partition), partition, bounds).await?;
-        Ok(Self { log, projection, incarnation })
-    }
-}
+/// How long a start waits for NATS to say how many partitions there are.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where a service keeps its stores: one for each partition.
 pub struct Stores<'a> {
@@ -42,6 +24,10 @@ pub struct Stores<'a> {
 }
 
 impl Stores<'_> {
+    fn count(&self) -> u16 {
+        (1..u16::MAX).find(|n| !self.of(*n).exists()).unwrap_or(u16::MAX)
+    }
+
     fn of(&self, partition: u16) -> PathBuf {
         match partition {
             0 => self.data.join(self.name),
@@ -50,9 +36,18 @@ impl Stores<'_> {
     }
 }
 
-/// Every partition of the log, as `spark nats init` made it.
-pub async fn all(client: &Client) -> anyhow::Result<Vec<u16>> {
-    Ok((0..jetstream::partitions(client, 0).await?.get()).collect())
+/// How many partitions the log has: NATS is asked, but not waited for long. Where it does not answer, as many as there
+/// are stores of, and at least `at_least`; whether that was right shows when it answers.
+pub async fn known(client: &Client, stores: &Stores<'_>, at_least: u16) -> NonZeroU16 {
+    ask(client).await.unwrap_or_else(|| NonZeroU16::new(stores.count().max(at_least)).unwrap_or(NonZeroU16::MIN))
+}
+
+async fn ask(client: &Client) -> Option<NonZeroU16> {
+    let asked = async {
+        client.established().await.ok()?;
+        jetstream::partitions(client, DECLARING).await.ok()
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok()?
 }
 
 /// The partitions of `all` that `asked` names: all of them when it names none.
@@ -69,21 +64,19 @@ pub fn owned(asked: &[u16], all: &[u16]) -> Result<Vec<u16>, Unusable> {
     }
 }
 
-/// Where the observations of `agent` go. `told` is the number of partitions as it was told to the probe.
-pub async fn home(client: &Client, agent: &Name, told: Option<NonZeroU16>) -> anyhow::Result<u16> {
-    let Some(told) = told else {
-        return Ok(partition_of(agent, jetstream::partitions(client, 0).await?));
-    };
-    let home = partition_of(agent, told);
-    let found = jetstream::partitions(client, home).await?;
-    if found != told {
-        return Err(Unusable::Setting(format!(
-            "this probe was told that the log has {told} partitions, its streams say {found}: observations would go to the \
-             wrong one"
-        ))
-        .into());
+/// How many partitions a probe publishes for: as it was told, else as NATS says, else one.
+pub async fn told(client: &Client, told: Option<NonZeroU16>) -> NonZeroU16 {
+    match told {
+        Some(told) => told,
+        None => ask(client).await.unwrap_or(NonZeroU16::MIN),
     }
-    Ok(home)
+}
+
+/// Opens the store of a partition of a stream that need not be reachable now.
+pub async fn open_stream_projection(stores: &Stores<'_>, partition: u16) -> anyhow::Result<Projection> {
+    let dir = stores.of(partition);
+    let opened = tokio::task::spawn_blocking(move || Projection::open_stream(&dir, partition)).await?;
+    opened.context("open the store of windows")
 }
 
 /// Opens a partition's store off the runtime's threads: it is verified as a whole.

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::json;
-use spark_eventlog::jetstream::JetStreamLog;
+use serde_json::{Value, json};
+use spark_eventlog::jetstream::{Client, JetStreamLog, partition_of};
 use spark_eventlog::{EventLog, clock};
 use spark_probe::ProbeOptions;
 use spark_probe::check::CheckContext;
@@ -17,6 +17,13 @@ use super::{nats, partitions, prepare_data};
 use crate::cli::ProbeArgs;
 use crate::configuration::{self, Overrides};
 use crate::edge;
+
+/// What the admin endpoint says of the way to the log: whether a server is connected at this moment, and what is still
+/// missing since the start.
+fn way_to_the_log(client: &Client, waiting_for: &watch::Receiver<String>) -> Value {
+    let waiting_for = Some(waiting_for.borrow().clone()).filter(|text| !text.is_empty());
+    json!({ "connected": client.is_connected(), "waiting_for": waiting_for })
+}
 
 /// Runs `spark probe`.
 pub fn probe(args: ProbeArgs) -> anyhow::Result<ExitCode> {
@@ -34,23 +41,30 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, &format!("probe {}", args.agent), &args.agent).await?;
-    let partition = partitions::home(&client, &args.agent, args.partitions).await?;
-    let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::open(&client, partition).await?);
+    let partitions = partitions::told(&client, args.partitions).await;
+    let partition = partition_of(&args.agent, partitions);
+    let stream = JetStreamLog::new(&client, partition);
+    let log: Arc<dyn EventLog> = Arc::new(stream.clone());
 
     let (probing, serving) = (Stage::default(), Stage::default());
     let mut running = Running::default();
     let connection = client.clone();
+    let (waiting, waiting_for) = watch::channel(String::from("no NATS server has answered yet"));
     let admin = Admin {
         metrics: Box::new({
             let metrics = metrics.clone();
             move || metrics.render()
         }),
         // Without a connection observations wait in the outbox: the agent still works.
-        health: Box::new(move || (true, json!({ "connected": connection.is_connected() }))),
+        health: Box::new(move || (true, way_to_the_log(&connection, &waiting_for))),
     };
     println!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?);
     running.start(&serving, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
+
+    // Meanwhile what is observed waits in the outbox.
+    let nats = client.clone();
+    running.start(&serving, "NATS", move |stop| nats::until_safe(nats, stream, partitions, waiting, stop));
 
     let (sender, targets) = watch::channel(targets);
     let options = ProbeOptions {

@@ -79,8 +79,13 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let (probing, folding, serving) = (Stage::default(), Stage::default(), Stage::default());
     let mut running = Running::default();
 
-    let follow =
-        Follow { projection: projection.clone(), log: Arc::clone(&log), recorder: None, clock: Arc::clone(&clock) };
+    let follow = Follow {
+        projection: projection.clone(),
+        log: Arc::clone(&log),
+        recorder: None,
+        dead_letters: None,
+        clock: Arc::clone(&clock),
+    };
     running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
     let app = app(

@@ -8,13 +8,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use spark_aggregator::follow::Follow;
 use spark_aggregator::{Projections, gauges};
 use spark_core::view::DECLARING;
-use spark_eventlog::clock;
+use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
+use spark_eventlog::{EventLog, clock};
 use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
-use super::partitions::{self, Followed, Stores};
+use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
 use super::up::writer;
 use super::{nats, prepare_data, refuse_to_expose};
@@ -40,17 +41,22 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let listener = edge::bind(args.listen, "--listen").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let stores = Stores { data: &args.data, name: "web-store" };
+    let partitions = partitions::known(&client, &stores, 1).await;
+
     let serving = Stage::default();
     let mut running = Running::default();
+    let nats = client.clone();
+    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, partitions, stop));
     let mut projections = Vec::new();
     let mut control = None;
-    for partition in partitions::all(&client).await? {
-        let Followed { log, projection, .. } = Followed::open(&client, partition, &stores).await?;
+    for partition in 0..partitions.get() {
+        let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
+        let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());
         if partition == DECLARING {
             control = Some(writer(&log, partition, CONTROL_AGENT)?);
         }
-        let follow = Follow { projection, log, recorder: None, clock: Arc::clone(&clock) };
+        let follow = Follow { projection, log, recorder: None, dead_letters: None, clock: Arc::clone(&clock) };
         running.start(&serving, "fold", |stop| async move { Ok(follow.run(stop).await?) });
     }
     let control = control.context("a log has a partition 0")?;

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::Uri;
 use serde::Serialize;
-use spark_core::view::{Part, View};
+use spark_core::fold::SealedLog;
+use spark_core::view::{DECLARING, Part, View};
 use spark_schemas::event::StreamPosition;
 
 use crate::api::problem::Problem;
@@ -18,6 +19,10 @@ use crate::params::Params;
 pub(crate) struct LogFacts {
     pub(crate) mode: &'static str,
     pub(crate) partitions: Vec<StreamPosition>,
+    /// The log that the positions are of.
+    pub(crate) origin: String,
+    /// Logs that were followed before it, each deleted and made anew.
+    pub(crate) sealed: Vec<SealedLog>,
     pub(crate) frames: u64,
     pub(crate) observations: u64,
     pub(crate) missed: u64,
@@ -42,9 +47,12 @@ impl LogFacts {
     pub(crate) fn of(server: &Server, view: &View<'_>) -> Self {
         let (totals, runs) = (view.totals(), view.agent_runs());
         let missing: u64 = runs.iter().map(|run| run.marks.missing()).sum();
+        let declaring = view.parts.iter().find(|part| part.partition == DECLARING);
         Self {
             mode: server.log_mode.as_str(),
             partitions: view.parts.iter().map(Part::position).collect(),
+            origin: declaring.map(|part| part.state.head().origin.clone()).unwrap_or_default(),
+            sealed: view.parts.iter().flat_map(|part| part.state.head().sealed.clone()).collect(),
             frames: totals.frames,
             observations: totals.observations,
             missed: totals.missed,
