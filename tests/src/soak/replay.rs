@@ -7,14 +7,16 @@ use std::path::Path;
 
 use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::State;
-use spark_eventlog::archive::leaves;
+use spark_eventlog::archive::View;
 use spark_schemas::Leaf;
 
 /// Replays the archive without a store and compares the state's digest at each position; gives how many were compared.
 pub(super) fn assert_digests_replay(archive: &Path, digests: &BTreeMap<u64, String>) -> u64 {
     let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
     let mut compared = 0;
-    for leaf in leaves(archive, 1).expect("the archive can be read") {
+    let view = View::open(archive).expect("the archive can be read");
+    state.begin(view.incarnation());
+    for leaf in view.leaves(1).expect("the archive can be read") {
         let leaf = leaf.expect("a leaf");
         state.apply(&Leaf::decode(&leaf).expect("a leaf"), &mut buckets);
         let position = state.head().position;
