@@ -95,21 +95,32 @@ impl Follow {
 
     async fn follow(&mut self, shutdown: &CancellationToken) -> Result<(), FollowError> {
         // What the archives have and the projection lacks may be gone from the stream.
-        self.fold_archives(shutdown).await?;
+        let mut is_folded = self.fold_archives(shutdown).await;
         let mut last_text = String::new();
         while !shutdown.is_cancelled() {
-            match self.read_until_error(shutdown).await {
+            let followed = match is_folded {
+                Ok(()) => self.read_until_error(shutdown).await,
+                Err(error) => Err(error),
+            };
+            is_folded = Ok(());
+            match followed {
                 Ok(()) => return Ok(()),
-                Err(FollowError::Log(error @ (ReadError::Unavailable(_) | ReadError::Closed))) => {
+                Err(error) if may_pass(&error) => {
+                    let is_recorded_in_part = matches!(error, FollowError::Record(_));
                     let text = describe(&error);
-                    if text != last_text {
-                        tracing::warn!(error = text, "waiting for the log");
+                    // Said once for each time, also when it is the same again.
+                    if text != last_text || self.projection.status().phase == Phase::Live {
+                        tracing::warn!(error = text, "waiting to go on");
                         last_text.clone_from(&text);
                     }
                     self.projection.set_status(|status| status.phase = Phase::Unreachable(text));
                     tokio::select! {
                         () = sleep(RETRY_AFTER) => {}
                         () = shutdown.cancelled() => {}
+                    }
+                    if is_recorded_in_part {
+                        // What the archive took is not read again from the log.
+                        is_folded = self.fold_archives(shutdown).await;
                     }
                 }
                 Err(error) => return Err(error),
@@ -288,6 +299,15 @@ async fn next_or_proof_of_life(
         batch = reader.next_batch() => batch.map(Some),
         () = sleep(ASK_AFTER) => still_is(bounds, log.bounds().await?).map(|()| None),
     }
+}
+
+/// Whether it is worth waiting: the log does not answer, or the disk of the archive is full.
+fn may_pass(error: &FollowError) -> bool {
+    matches!(
+        error,
+        FollowError::Log(ReadError::Unavailable(_) | ReadError::Closed)
+            | FollowError::Record(AppendError::Full(_) | AppendError::Unavailable(_))
+    )
 }
 
 /// An error and everything behind it, in a line.
