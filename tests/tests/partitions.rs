@@ -1,4 +1,5 @@
 //! Two partitions and two aggregators beside one of each: the same input gives the same figures, to the digit.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a panic in a test is its report; figures are its record")]
 
 use std::num::NonZeroU16;
 use std::path::PathBuf;
