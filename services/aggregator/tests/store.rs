@@ -261,7 +261,11 @@ fn cut_short(dir: &Path, later: &Path, every: usize) -> usize {
     let (db, data) = tree(dir);
     let entries = later_data.iter().map(Result::unwrap).filter(|(key, _)| key.as_ref() != b"commit");
     let written = entries.filter(|(key, value)| data.get(key).unwrap().as_ref() != Some(value));
-    let brought = written.step_by(every).map(|(key, value)| data.insert(key, value).unwrap()).count();
+    let mut brought = 0;
+    for (key, value) in written.step_by(every) {
+        data.insert(key, value).unwrap();
+        brought += 1;
+    }
     db.flush().unwrap();
     brought
 }
