@@ -172,9 +172,8 @@ async fn windows_have_the_keys_and_counts_that_scripts_rely_on() {
 async fn the_log_tells_what_was_counted_and_of_whom() {
     let service = start(calm_world()).await;
     let log = get(service.address, "/api/v1/log").await.json();
-    let expected =
-        ["agents", "duplicates", "frames", "gaps", "missed", "mode", "observations", "partitions", "rejected"];
-    assert_eq!(keys(&log), expected);
+    let counts = ["agents", "duplicates", "frames", "gaps", "missed", "mode", "observations"];
+    assert_eq!(keys(&log), [&counts[..], &["origin", "partitions", "rejected", "sealed"]].concat());
     assert_eq!((&log["mode"], &log["frames"], &log["observations"]), (&json!("archive"), &json!(64), &json!(180)));
     let agent = log["agents"].as_array().unwrap().iter().find(|agent| agent["agent"] == "ist-1").unwrap();
     assert_eq!(keys(agent), ["agent", "boot", "class", "next_seq", "observations"]);

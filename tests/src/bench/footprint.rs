@@ -20,9 +20,8 @@ const FRAMES_PER_CHECKPOINT: u64 = 2_000;
 const MEMORY_MAX: u64 = 64 << 10;
 const DISK_MAX: u64 = 512 << 10;
 const WHY_MEMORY: &str =
-    "not profiled yet; ten rolling sums can be some 50 KB of it, the rest is the store and the allocator";
-const WHY_DISK: &str =
-    "not profiled yet; a checkpoint writes each bucket to sled twice, and sled collects old versions late";
+    "of the heap, sled's copies of what it wrote are most; ten sums, a day of pages and their digests are some 90 KB";
+const WHY_DISK: &str = "not profiled yet; sled keeps old versions of what it was given until it rewrites their segment";
 
 /// What a process with so many series takes.
 struct Footprint {

@@ -34,8 +34,8 @@ use super::table::{Figure, ms};
 const TARGETS: usize = 1_000;
 const HOUR: u64 = 3_600 * TimeNs::SECOND;
 const DAY: u64 = 24 * HOUR;
-const GONE: &str = "a series that had no observation since a bucket left the window is corrected by that bucket, which \
-                    is read from sled";
+const GONE: &str =
+    "an answer that is made anew looks at each series in turn, and takes away what left its windows since";
 /// Before this, one observation fills each 15-minute bucket; after it, the targets are observed every 15 s.
 const FINE_FOR: u64 = HOUR / 2;
 

@@ -17,8 +17,8 @@ use super::measure::{self, per_second, timed};
 use super::table::{Figure, amount};
 use super::{Options, block_on};
 
-const WHY: &str = "half of it is the codec, which goes through serde field by field; the rest is cache misses in open \
-                   buckets and the maps and allocations of closed ones";
+const WHY: &str = "a profile has hashing first (15 %), then the four open buckets that each observation goes to (11 %), copies \
+                   (8 %) and the decoder; the loop beside it has no buckets to find";
 
 /// The rows.
 pub fn run(options: &Options) -> Result<Vec<Figure>> {

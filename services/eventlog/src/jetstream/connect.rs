@@ -387,7 +387,7 @@ impl Client {
     }
 
     /// The server's words for what it does not permit, from now on.
-    pub(super) fn refusals(&self) -> broadcast::Receiver<Arc<str>> {
+    pub fn refusals(&self) -> broadcast::Receiver<Arc<str>> {
         self.refusals.subscribe()
     }
 }

@@ -48,6 +48,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
+    let refusals = client.refusals();
     let stores = Stores { data: &args.common.data, name: "store" };
     let at_least = args.partitions.iter().max().map_or(1, |last| last.saturating_add(1));
     let partitions = partitions::known(&client, &stores, at_least).await;
@@ -59,7 +60,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let folding = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, partitions, stop));
+    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
     let (letters, office) = dead_letters();
     let post: Arc<dyn Publish> = Arc::new(NatsPublisher(client.publisher()));
     running.start(&folding, "dead letters", |stop| async move {

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use spark_aggregator::derived::Publish;
@@ -14,9 +15,10 @@ use spark_core::view::DECLARING;
 use spark_eventlog::jetstream::{
     self, Client, ConnectOptions, Credentials, InitOptions, JetStreamLog, OpenError, Outcome, Publisher,
 };
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::partitions::told_wrongly;
 use crate::cli::{NatsArgs, NatsInitArgs};
 use crate::edge;
 use crate::exit::Unusable;
@@ -46,16 +48,25 @@ pub async fn connect(args: &NatsArgs, program: &str, user: &str) -> anyhow::Resu
     Ok(jetstream::connect_when_there(options(args, program, user)).await?)
 }
 
+/// What the server did not permit, since before anything was asked.
+pub type Refusals = broadcast::Receiver<Arc<str>>;
+
 /// Waits for the first server, and for the log; a server that does not let the service in, or is too old, ends it, and so
 /// does a log of another number of partitions than the service was started for: waiting mends neither.
-pub async fn until_let_in(client: Client, partitions: NonZeroU16, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn until_let_in(
+    client: Client,
+    mut refusals: Refusals,
+    partitions: NonZeroU16,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let let_in = async {
         client.established().await?;
         let found = loop {
             match jetstream::partitions(&client, DECLARING).await {
                 Ok(found) => break found,
-                Err(_the_fold_says_why) => tokio::time::sleep(LOOK_AGAIN_LAST).await,
+                Err(_the_fold_says_why) => refuse_when_refused(&mut refusals)?,
             }
+            tokio::time::sleep(LOOK_AGAIN_LAST).await;
         };
         ensure!(
             found == partitions,
@@ -76,6 +87,7 @@ pub async fn until_let_in(client: Client, partitions: NonZeroU16, stop: Cancella
 /// those that read hear all this from the fold.
 pub async fn until_safe(
     client: Client,
+    mut refusals: Refusals,
     log: JetStreamLog,
     partitions: NonZeroU16,
     waiting: watch::Sender<String>,
@@ -88,6 +100,7 @@ pub async fn until_safe(
             if let OpenError::Unsafe { .. } = error {
                 return Err(error.into());
             }
+            refuse_when_refused(&mut refusals)?;
             // A stream that is not there may be one that never will be.
             refuse_another_number(&client, DECLARING, partitions).await?;
             let text = describe(&error);
@@ -109,13 +122,17 @@ pub async fn until_safe(
     Ok(())
 }
 
-/// A probe that was told another number of partitions than the log has would publish to the wrong one.
+/// A program without answers because it may not ask will never have one.
+fn refuse_when_refused(refusals: &mut Refusals) -> anyhow::Result<()> {
+    match refusals.try_recv() {
+        Ok(text) => bail!("NATS does not permit this program what it needs ({text}): is --nkey the key of another?"),
+        Err(_nothing_was_refused) => Ok(()),
+    }
+}
+
 async fn refuse_another_number(client: &Client, stream: u16, told: NonZeroU16) -> Result<(), Unusable> {
     match jetstream::partitions(client, stream).await {
-        Ok(found) if found != told => Err(Unusable::Setting(format!(
-            "this probe was started for a log of {told} partitions, its streams say {found}: observations would go to \
-             the wrong one; start it again with --partitions {found}"
-        ))),
+        Ok(found) if found != told => Err(told_wrongly(told, found)),
         // Who may not ask, or gets no answer, is refused nothing.
         _ => Ok(()),
     }

@@ -65,11 +65,19 @@ pub fn owned(asked: &[u16], all: &[u16]) -> Result<Vec<u16>, Unusable> {
 }
 
 /// How many partitions a probe publishes for: as it was told, else as NATS says, else one.
-pub async fn told(client: &Client, told: Option<NonZeroU16>) -> NonZeroU16 {
-    match told {
-        Some(told) => told,
-        None => ask(client).await.unwrap_or(NonZeroU16::MIN),
+pub async fn told(client: &Client, told: Option<NonZeroU16>) -> Result<NonZeroU16, Unusable> {
+    match (told, ask(client).await) {
+        (Some(told), Some(found)) if told != found => Err(told_wrongly(told, found)),
+        (told, found) => Ok(told.or(found).unwrap_or(NonZeroU16::MIN)),
     }
+}
+
+/// A probe that was told another number of partitions than the log has would publish to the wrong one.
+pub fn told_wrongly(told: NonZeroU16, found: NonZeroU16) -> Unusable {
+    Unusable::Setting(format!(
+        "this probe was told that the log has {told} partitions, its streams say {found}: observations would go to the \
+         wrong one; start it again with --partitions {found}"
+    ))
 }
 
 /// Opens the store of a partition of a stream that need not be reachable now.

@@ -41,7 +41,8 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     let metrics = edge::install_metrics(&edge::build_info()?)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, &format!("probe {}", args.agent), &args.agent).await?;
-    let partitions = partitions::told(&client, args.partitions).await;
+    let refusals = client.refusals();
+    let partitions = partitions::told(&client, args.partitions).await?;
     let partition = partition_of(&args.agent, partitions);
     let stream = JetStreamLog::new(&client, partition);
     let log: Arc<dyn EventLog> = Arc::new(stream.clone());
@@ -64,7 +65,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
 
     // Meanwhile what is observed waits in the outbox.
     let nats = client.clone();
-    running.start(&serving, "NATS", move |stop| nats::until_safe(nats, stream, partitions, waiting, stop));
+    running.start(&serving, "NATS", move |stop| nats::until_safe(nats, refusals, stream, partitions, waiting, stop));
 
     let (sender, targets) = watch::channel(targets);
     let options = ProbeOptions {

@@ -40,13 +40,14 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.listen, "--listen").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
+    let refusals = client.refusals();
     let stores = Stores { data: &args.data, name: "web-store" };
     let partitions = partitions::known(&client, &stores, 1).await;
 
     let serving = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, partitions, stop));
+    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
     let mut projections = Vec::new();
     let mut control = None;
     for partition in 0..partitions.get() {
