@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,13 +13,11 @@ use spark_core::window::Window;
 use spark_eventlog::clock::WallClock;
 use spark_schemas::derived::{GateMessage, HealthMessage, TargetState};
 use spark_schemas::{Name, TimeNs, subject, to_msgpack};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::Projections;
+use crate::ticks::Ticks;
 
-/// How often it is looked whether messages are due.
-const TICK: Duration = Duration::from_secs(1);
 const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
 
@@ -60,13 +57,8 @@ impl Derived {
     /// Publishes what is due until `shutdown`. What fails is due again later.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut published = Published::default();
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+        let mut ticks = Ticks::until(shutdown);
+        while ticks.next().await {
             if let Err(error) = self.tick(&mut published).await {
                 tracing::warn!(error = error.as_ref() as &dyn Error, "derived messages were not published");
             }

@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use spark_core::config::Config;
 use spark_core::fold::RejectedFrames;
@@ -12,14 +11,12 @@ use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::{EventWriter, WriteError};
 use spark_schemas::event::{ConfigApplied, Heartbeat, Rejected};
 use spark_schemas::{Event, TimeNs};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::ticks::{TICK, Ticks};
 use crate::{Phase, Projection};
 
 const HEARTBEAT_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
-/// How often rejected frames are reported.
-const TICK: Duration = Duration::from_secs(1);
 /// Rejections reported in one frame, and frames of them in a tick: together as many as the fold keeps.
 const REJECTED_PER_FRAME: usize = 80;
 const REJECTED_FRAMES_PER_TICK: usize = 4;
@@ -72,13 +69,8 @@ impl Duties {
     /// Does its duties until `shutdown`. What fails is done again in a second.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut last_heartbeat = TimeNs(0);
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+        let mut ticks = Ticks::until(shutdown);
+        while ticks.next().await {
             if let Err(error) = self.tick(&mut last_heartbeat).await {
                 tracing::warn!(error = error.as_ref() as &dyn Error, "trying again");
             }

@@ -14,6 +14,7 @@ mod projection;
 mod projections;
 pub mod recorder;
 pub mod store;
+mod ticks;
 
 pub use projection::{CheckpointError, FoldStatus, Phase, Projection};
 pub use projections::Projections;

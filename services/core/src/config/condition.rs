@@ -3,11 +3,14 @@
 //! A judgement is a pure function of what came: it gives the first sentence of what does not hold.
 
 use std::fmt;
+use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use serde_json_path::JsonPath as ParsedPath;
+
+use crate::units::as_text;
 
 /// What one compiled pattern may take, and its matching may cache, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
@@ -22,14 +25,23 @@ const SHOWN_CHARS_MAX: usize = 60;
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
 
-impl Pattern {
-    /// Compiles `text`.
-    pub fn new(text: &str) -> Result<Self, PatternError> {
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
         let mut builder = RegexBuilder::new(text);
         let built = builder.size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_CACHE_BYTES_MAX).build();
         built.map(Self).map_err(|error| PatternError(last_line(&error.to_string())))
     }
+}
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Pattern {
     /// Whether it is found anywhere in `text`.
     pub fn is_in(&self, text: &[u8]) -> bool {
         self.0.is_match(text)
@@ -67,9 +79,10 @@ pub struct JsonPath {
     parsed: ParsedPath,
 }
 
-impl JsonPath {
-    /// Parses `text`.
-    pub fn new(text: &str) -> Result<Self, JsonPathError> {
+impl FromStr for JsonPath {
+    type Err = JsonPathError;
+
+    fn from_str(text: &str) -> Result<Self, JsonPathError> {
         let levels = text.bytes().filter(|b| b"([!".contains(b)).count();
         if text.chars().count() > PATH_CHARS_MAX || levels > PATH_LEVELS_MAX {
             let limits = format!("at most {PATH_CHARS_MAX} characters and {PATH_LEVELS_MAX} brackets");
@@ -80,10 +93,11 @@ impl JsonPath {
             Err(error) => Err(JsonPathError(format!("at character {}: {}", error.position() + 1, error.message()))),
         }
     }
+}
 
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
+impl fmt::Display for JsonPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -92,35 +106,6 @@ impl JsonPath {
 #[error("not a JSON path of RFC 9535 ({0}): write one such as \"$.status\" or \"$.items[0].name\"")]
 pub struct JsonPathError(String);
 
-macro_rules! as_text {
-    ($($type:ident: $expecting:literal),+) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Text;
-
-                impl de::Visitor<'_> for Text {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expecting)
-                    }
-
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
-                        $type::new(text).map_err(E::custom)
-                    }
-                }
-
-                deserializer.deserialize_str(Text)
-            }
-        }
-    )+};
-}
 as_text!(
     Pattern: "a regular expression in quotes, such as \"^ok\"",
     JsonPath: "a JSON path in quotes, such as \"$.status\""
@@ -208,7 +193,7 @@ pub struct JsonCondition {
 impl JsonCondition {
     /// What does not hold of `body`.
     pub fn broken(&self, body: &Value) -> Option<String> {
-        let path = self.path.as_str();
+        let path = &self.path;
         let found = self.path.parsed.query(body);
         if found.is_empty() {
             return Some(format!("nothing is at {path}"));
@@ -238,7 +223,7 @@ impl JsonCondition {
 
 impl fmt::Display for JsonCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path.as_str(), self.wanted())
+        write!(f, "{} {}", self.path, self.wanted())
     }
 }
 
@@ -333,9 +318,9 @@ mod tests {
     #[test]
     fn a_path_can_not_make_its_parser_work_for_long() {
         let deep = format!("$[?{}@.a{}]", "(".repeat(7), ")".repeat(7));
-        assert!(JsonPath::new(&deep).is_ok());
+        assert!(deep.parse::<JsonPath>().is_ok());
         for text in [format!("$[?{}@.a", "(".repeat(200)), "[".repeat(400), format!("$.{}", "a".repeat(500))] {
-            assert!(JsonPath::new(&text).is_err());
+            assert!(text.parse::<JsonPath>().is_err());
         }
     }
 }

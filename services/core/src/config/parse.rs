@@ -186,7 +186,7 @@ impl Target {
             return Some(("expect_headers", format!("{:?} is not an HTTP header name", condition.name)));
         }
         if let Some(condition) = self.expect_json.iter().find(|condition| condition.equals == Some(Value::Null)) {
-            let message = format!("{} can't be compared with what is no number", condition.path.as_str());
+            let message = format!("{} can't be compared with what is no number", condition.path);
             return Some(("expect_json", message));
         }
         if self.redirects_max > REDIRECTS_MAX {

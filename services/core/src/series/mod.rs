@@ -321,16 +321,6 @@ impl Series {
         Ok(())
     }
 
-    /// How far past due the next observation is at `at`, in microseconds; `None` before the first one.
-    ///
-    /// The observation of a slot is due when the next slot begins; a schedule asks for nothing before it holds.
-    pub fn staleness_us(&self, at: TimeNs) -> Option<u64> {
-        let latest = self.head.latest.as_ref()?;
-        let interval_us = self.head.expectation.latest_schedule()?.interval_us;
-        let since = self.head.expectation.current().map_or(latest.slot_ns, |span| latest.slot_ns.max(span.from));
-        Some(at.since_us(since.plus_us(interval_us.saturating_mul(2))))
-    }
-
     /// The digest over everything the series holds; computed again only when something changed.
     pub fn digest(&mut self) -> Hash {
         if let Some(digest) = self.digest {

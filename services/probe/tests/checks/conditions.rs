@@ -1,7 +1,7 @@
 //! What headers and body must be, and what is sent: each condition met and broken by a real answer.
 
 use serde_json::{Value, json};
-use spark_core::config::{HeaderCondition, JsonCondition, Pattern};
+use spark_core::config::{HeaderCondition, JsonCondition};
 use spark_probe::check::{CheckContext, PrepareError, PreparedCheck};
 use spark_schemas::event::FailReason;
 use tokio::io::AsyncReadExt as _;
@@ -46,9 +46,9 @@ async fn headers_must_be_what_was_asked_for() {
 async fn a_pattern_must_be_found_in_the_body() {
     let server = answer(http(200, "build 1.20.3 grün")).await;
     let mut target = target(&server.url("/"));
-    target.expect_body_matches = Some(Pattern::new(r"build \d+\.\d+\.\d+ gr.n$").unwrap());
+    target.expect_body_matches = Some(r"build \d+\.\d+\.\d+ gr.n$".parse().unwrap());
     assert_ok(&run(&target).await);
-    target.expect_body_matches = Some(Pattern::new("^build 2").unwrap());
+    target.expect_body_matches = Some("^build 2".parse().unwrap());
     assert_failed(&run(&target).await, FailReason::Body, "the body does not match \"^build 2\"");
 }
 
