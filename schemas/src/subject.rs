@@ -8,8 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, NameError};
 
-/// Matches every event of every partition.
-pub const ALL_EVENTS: &str = "spark.evt.>";
 /// Where the copy of a rejected message goes.
 pub const DEAD_LETTER: &str = "spark.dead";
 /// Gate decisions, for subscribers (MessagePack); the JSON sibling is `spark.json.gate`.

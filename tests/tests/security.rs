@@ -427,7 +427,7 @@ fn the_pipeline_passes_the_gate_with_a_key_for_each_and_agents_come_and_go() {
     };
     // With another's key it gets nowhere.
     let stolen = run(ist_2("probe-ist-1"));
-    assert_ne!(stolen.code, 0, "{stolen:?}");
+    assert!(stolen.code != 0 && stolen.stderr.contains("does not permit"), "{stolen:?}");
     let mut second = spark_tests::Process::start(ist_2("probe-ist-2"), "probe-2", &world.logs());
     let agents = || -> Result<Vec<(String, u64)>, String> {
         let log = services.api.try_json("/api/v1/log")?;

@@ -63,7 +63,7 @@ pub enum NatsCommand {
     /// Make a key for each program, and the accounts that let each do what it must and nothing else.
     ///
     /// Run it again with another --agent to add one: keys that are there stay as they are. To shut somebody out, delete
-    /// the `.pub` file and run it again. `nats/secure.conf` is a server configuration that uses the result.
+    /// its `.pub` and `.nk` files and run it again. `nats/secure.conf` is a server configuration that uses the result.
     Keys(NatsKeysArgs),
 }
 
@@ -151,7 +151,8 @@ pub struct ProbeArgs {
     pub agent: Name,
     /// How many partitions the log has; by default NATS is asked.
     ///
-    /// For a probe that may not ask. It must be the number that the streams were made for.
+    /// For a start while NATS is away, where one partition is assumed otherwise. A wrong number ends the probe before it
+    /// has sent anything.
     #[arg(long, value_name = "NUMBER", env = "SPARK_PARTITIONS")]
     pub partitions: Option<NonZeroU16>,
     /// Where metrics and health of this service are served.

@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
             .reached(cpu <= 0.2, BUSY),
         Figure::new("  resident memory", bytes(ours.resident), "1/4 (25 %)")
             .beside(bytes(theirs.resident), memory)
-            .reached(memory <= 0.25, "see what a target costs"),
+            .reached(memory <= 0.25, "not profiled yet: what each target keeps in memory was not looked at"),
         Figure::aside("  observations in the time measured", format!("{observed} of {wanted}")),
     ])
 }

@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
         Figure::new("HTTP checks, a fresh connection each", format!("{} per core-second", amount(rate)), "")
             .beside(limit, median(ratios)),
         Figure::new("  of what blackbox_exporter did in the same run", format!("{times:.1} times"), "3 times")
-            .reached(times >= 3.0, "most of a check is the kernel's connect and close; see its limit"),
+            .reached(times >= 3.0, "most of a check is the kernel's connect and close; the limit is in the row above"),
     ])
 }
 

@@ -50,8 +50,6 @@ pub(super) struct Allowed {
     pub(super) gaps: u64,
     /// Frames that must be rejected, and are.
     pub(super) rejected: bool,
-    /// Processes that end by themselves and must be started again.
-    pub(super) ends: bool,
     /// How far the probe's clock is ahead of this machine's, in nanoseconds.
     pub(super) clock_ns: i64,
 }
@@ -193,8 +191,8 @@ pub(super) fn assert_windows(api: &Client, account: &Value, allowed: Allowed) {
 }
 
 /// Nothing ended but what was killed.
-pub(super) fn assert_nothing_ended(ended: &[String], allowed: Allowed) {
-    assert!(ended.is_empty() || allowed.ends, "{} processes ended by themselves: {}", ended.len(), ended[0]);
+pub(super) fn assert_nothing_ended(ended: &[String]) {
+    assert!(ended.is_empty(), "{} processes ended by themselves: {}", ended.len(), ended[0]);
 }
 
 /// The sums of a row that passed.

@@ -25,5 +25,7 @@ pub(super) fn assert_digests_replay(archive: &Path, digests: &BTreeMap<u64, Stri
             compared += 1;
         }
     }
+    let asked = digests.keys().filter(|position| **position > 0).count() as u64;
+    assert_eq!(compared, asked, "the archive ends at {} and has not every position", state.head().position);
     compared
 }

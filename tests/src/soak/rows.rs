@@ -108,7 +108,7 @@ fn cut_minutes(order: &Order) -> Sums {
 
 fn stop_nats(order: &Order) -> Sums {
     let millis = if order.is_short { 7_000..8_000 } else { 60_000..61_000 };
-    services(order, &mut Stop { part: Part::Nats, millis })
+    services(order, &mut Stop { millis })
 }
 
 fn stream_deleted(order: &Order) -> Sums {

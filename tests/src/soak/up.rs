@@ -75,7 +75,7 @@ impl UpRig {
         let looks = self.seen.assert_true_to(&account);
         assert_every_slot_once(&self.world, &account, stopped_ns, allowed);
         let digests = assert_digests_replay(&self.archive(), &self.seen.digests);
-        assert_nothing_ended(&self.ended, allowed);
+        assert_nothing_ended(&self.ended);
         Sums { ended: self.ended.len() as u64, digests, ..sums(&self.world, self.load.targets, &account, looks) }
     }
 }

@@ -51,7 +51,7 @@ async fn services_wait_for_nats_and_for_its_stream_say_so_and_go_on() {
     assert_eq!(health["details"]["connected"], true, "{health}");
     says_metric(&services, "spark_log_connected 1");
     for service in [&services.web, &services.aggregator, &services.probe] {
-        assert!(service.stderr().contains("waiting for"), "{}", service.stderr());
+        assert!(service.stderr().contains("no stream EVENTS"), "{}", service.stderr());
     }
 
     // Both: what was observed meanwhile is counted.
@@ -114,6 +114,7 @@ async fn what_waiting_can_not_mend_ends_the_service_with_the_reason() {
     for mut process in waiting {
         let status = process.wait();
         assert_eq!(status.code(), Some(1), "{}", process.stderr());
+        assert!(process.stderr().contains("does not accept these credentials"), "{}", process.stderr());
     }
     drop(nats);
 

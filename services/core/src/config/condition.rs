@@ -18,6 +18,8 @@ const PATTERN_CACHE_BYTES_MAX: usize = 256 * 1024;
 /// Longer or deeper paths are refused unparsed: the parser takes time and stack for every level.
 const PATH_CHARS_MAX: usize = 500;
 const PATH_LEVELS_MAX: usize = 8;
+/// Each `..` looks at every node below: two of them at every pair.
+const PATH_DESCENTS_MAX: usize = 1;
 /// How much of a value a sentence repeats.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -84,8 +86,10 @@ impl FromStr for JsonPath {
 
     fn from_str(text: &str) -> Result<Self, JsonPathError> {
         let levels = text.bytes().filter(|b| b"([!".contains(b)).count();
-        if text.chars().count() > PATH_CHARS_MAX || levels > PATH_LEVELS_MAX {
-            let limits = format!("at most {PATH_CHARS_MAX} characters and {PATH_LEVELS_MAX} brackets");
+        let descents = text.matches("..").count();
+        if text.chars().count() > PATH_CHARS_MAX || levels > PATH_LEVELS_MAX || descents > PATH_DESCENTS_MAX {
+            let limits =
+                format!("at most {PATH_CHARS_MAX} characters, {PATH_LEVELS_MAX} brackets and {PATH_DESCENTS_MAX} `..`");
             return Err(JsonPathError(limits));
         }
         match ParsedPath::parse(text) {
@@ -321,6 +325,10 @@ mod tests {
         assert!(deep.parse::<JsonPath>().is_ok());
         for text in [format!("$[?{}@.a", "(".repeat(200)), "[".repeat(400), format!("$.{}", "a".repeat(500))] {
             assert!(text.parse::<JsonPath>().is_err());
+        }
+        assert!("$..price".parse::<JsonPath>().is_ok());
+        for text in ["$..*..*", "$..a..b"] {
+            assert!(text.parse::<JsonPath>().is_err(), "{text}");
         }
     }
 }

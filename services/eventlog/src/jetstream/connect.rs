@@ -1,6 +1,5 @@
 //! The connection: how it is made, how it comes back, and what is said when it goes.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::Publisher;
+use super::backoff::{backoff, with_jitter};
 
 /// The oldest server that has what the streams need (atomic batches, strict requests).
 const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 12, 0);
@@ -303,23 +303,6 @@ fn is_refusal(text: &str) -> bool {
     text.to_ascii_lowercase().starts_with("permissions violation")
 }
 
-/// Doubles from 50 ms on: nothing before the first attempt, then up to `max`.
-pub(super) fn backoff(failures: usize, max: Duration) -> Duration {
-    const FIRST: Duration = Duration::from_millis(50);
-    match u32::try_from(failures).unwrap_or(u32::MAX) {
-        0 => Duration::ZERO,
-        n => FIRST.saturating_mul(1 << (n - 1).min(16)).min(max),
-    }
-}
-
-/// Between half of `delay` and all of it, so that a server that comes back does not meet all its clients at once.
-pub(super) fn with_jitter(delay: Duration) -> Duration {
-    // The standard library seeds its hash maps at random; nothing here needs better chance than that.
-    let random = RandomState::new().build_hasher().finish();
-    let half_us = u64::try_from(delay.as_micros() / 2).unwrap_or(u64::MAX);
-    delay - Duration::from_micros(random.checked_rem(half_us.saturating_add(1)).unwrap_or(0))
-}
-
 impl Client {
     /// Waits for the first server; an error when it does not let this program in, or is too old: waiting mends neither.
     pub async fn established(&self) -> Result<(), ConnectError> {
@@ -389,23 +372,5 @@ impl Client {
     /// The server's words for what it does not permit, from now on.
     pub fn refusals(&self) -> broadcast::Receiver<Arc<str>> {
         self.refusals.subscribe()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_up_to_the_limit_and_never_beyond() {
-        assert_eq!(backoff(0, RECONNECT_DELAY_MAX), Duration::ZERO);
-        assert_eq!(backoff(1, RECONNECT_DELAY_MAX), Duration::from_millis(50));
-        assert_eq!(backoff(3, RECONNECT_DELAY_MAX), Duration::from_millis(200));
-        assert_eq!(backoff(usize::MAX, RECONNECT_DELAY_MAX), RECONNECT_DELAY_MAX);
-        for failures in 0..20 {
-            let delay = backoff(failures, RECONNECT_DELAY_MAX);
-            let jittered = with_jitter(delay);
-            assert!(jittered <= delay && jittered >= delay / 2, "{jittered:?} of {delay:?}");
-        }
     }
 }

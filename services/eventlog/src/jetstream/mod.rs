@@ -2,10 +2,12 @@
 //!
 //! A partition is a stream that never forgets by itself and never answers before the disk has the frame. Nothing here
 //! repairs a stream: one that could lose acknowledged frames is refused by [`JetStreamLog::check`], with the reason, and
-//! again whenever reading starts. Nothing makes one either but [`init`], which an operator asks for.
+//! whenever its bounds are asked for, as everybody does who is about to follow it. Nothing makes one either but [`init`],
+//! which an operator asks for.
 //! What a client can't see is the server's `sync_interval`; see `nats/nats-server.conf`.
 
 mod api;
+mod backoff;
 mod batch;
 mod connect;
 mod delivery;
@@ -23,7 +25,7 @@ mod stream;
 pub use api::ApiError;
 pub use connect::{Client, ConnectError, ConnectOptions, Credentials, NotConnected, connect, connect_when_there};
 pub use log::{JetStreamLog, OpenError};
-pub use partition::{event_subject, partition_of, partitions};
+pub use partition::{partition_of, partitions};
 pub use publish::AppendFault;
 pub use publisher::{PublishError, Publisher};
 pub use reader::ReadFault;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use async_nats::jetstream::ErrorCode;
-use spark_schemas::{Class, EventSubject, Name, subject};
+use spark_schemas::{Name, subject};
 
 use super::connect::Client;
 use super::log::OpenError;
@@ -25,15 +25,6 @@ pub fn partition_of(agent: &Name, partitions: NonZeroU16) -> u16 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let hash = agent.bytes().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     u16::try_from(hash % u64::from(partitions.get())).unwrap_or_default()
-}
-
-/// Where `agent` publishes: declarations and decisions in partition 0, observations in the agent's own.
-pub fn event_subject(agent: &Name, class: Class, partitions: NonZeroU16) -> EventSubject {
-    let partition = match class {
-        Class::Ctl => 0,
-        Class::Obs => partition_of(agent, partitions),
-    };
-    EventSubject { partition, agent: agent.clone(), class }
 }
 
 #[cfg(test)]
@@ -64,12 +55,5 @@ mod tests {
             counts[usize::from(partition_of(&agent, count(8)))] += 1;
         }
         assert!(counts.iter().all(|share| (800..1_200).contains(share)), "{counts:?}");
-    }
-
-    #[test]
-    fn decisions_are_in_partition_0() {
-        let agent = name("ist-1");
-        assert_eq!(event_subject(&agent, Class::Ctl, count(16)).partition, 0);
-        assert_eq!(event_subject(&agent, Class::Obs, count(16)).partition, 1);
     }
 }

@@ -12,7 +12,8 @@ use spark_schemas::subject;
 use tokio::time::Instant;
 
 use super::api::ApiError;
-use super::connect::{Client, backoff, with_jitter};
+use super::backoff::{backoff, with_jitter};
+use super::connect::Client;
 use super::feed::{Feed, FeedError, Lost};
 use super::log::bounds_of;
 use super::{rescue, stream};

@@ -34,9 +34,9 @@ impl State {
     pub(super) fn write(&self, dir: &Path) -> Result<(), OutboxError> {
         let path = Self::path(dir);
         let json = serde_json::to_vec(self).map_err(io::Error::other).doing("write", &path)?;
-        let written = disk::replace(&path, &json).or_else(|_full| {
-            fs::remove_file(reserve_path(dir))?;
-            disk::replace(&path, &json)
+        let written = disk::replace(&path, &json).or_else(|error| match fs::remove_file(reserve_path(dir)) {
+            Ok(()) => disk::replace(&path, &json),
+            Err(_no_reserve) => Err(error),
         });
         written.doing("write", &path)
     }

@@ -37,7 +37,8 @@ pub fn nats_keys(args: &NatsKeysArgs) -> anyhow::Result<ExitCode> {
     write_at_once(&path, &accounts(&keys)).with_context(|| format!("write {}", path.display()))?;
     println!("{}: {} users", path.display(), keys.len());
     println!(
-        "A server that runs takes it over with `nats-server --signal reload`; each program takes its --nkey FILE."
+        "A server that runs takes it over with `nats-server --signal reload`, said twice when an agent is new; each program \
+         takes its --nkey FILE."
     );
     if !keys.iter().any(|(user, _)| matches!(user, User::Probe(_))) {
         println!("No probe has a key yet: give each with --agent NAME.");

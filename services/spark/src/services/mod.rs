@@ -2,6 +2,7 @@
 
 mod admin;
 mod aggregator;
+mod held;
 mod nats;
 mod partitions;
 mod policy;

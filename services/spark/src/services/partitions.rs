@@ -72,10 +72,10 @@ pub async fn told(client: &Client, told: Option<NonZeroU16>) -> Result<NonZeroU1
     }
 }
 
-/// A probe that was told another number of partitions than the log has would publish to the wrong one.
+/// A probe that counts on another number of partitions than the log has would publish to the wrong one.
 pub fn told_wrongly(told: NonZeroU16, found: NonZeroU16) -> Unusable {
     Unusable::Setting(format!(
-        "this probe was told that the log has {told} partitions, its streams say {found}: observations would go to the \
+        "this probe was started for a log of {told} partitions, the streams say {found}: observations would go to the \
          wrong one; start it again with --partitions {found}"
     ))
 }

@@ -11,6 +11,7 @@ use spark_probe::check::CheckContext;
 use tokio::sync::watch;
 
 use super::admin::{self, Admin};
+use super::held::Held;
 use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::{Running, Stage};
 use super::{nats, partitions, prepare_data};
@@ -45,12 +46,13 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
     let partitions = partitions::told(&client, args.partitions).await?;
     let partition = partition_of(&args.agent, partitions);
     let stream = JetStreamLog::new(&client, partition);
-    let log: Arc<dyn EventLog> = Arc::new(stream.clone());
 
     let (probing, serving) = (Stage::default(), Stage::default());
     let mut running = Running::default();
     let connection = client.clone();
     let (waiting, waiting_for) = watch::channel(String::from("no NATS server has answered yet"));
+    // Observations must not go to a stream that turns out to be another's, or not safe.
+    let log: Arc<dyn EventLog> = Arc::new(Held { log: Arc::new(stream.clone()), waiting_for: waiting_for.clone() });
     let admin = Admin {
         metrics: Box::new({
             let metrics = metrics.clone();

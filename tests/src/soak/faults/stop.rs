@@ -9,18 +9,23 @@ use std::time::Duration;
 use super::super::Fault;
 use super::super::services::ServicesRig;
 use super::Part;
+use crate::http::Client;
 use crate::random::Random;
 use crate::wait::{self, LONG};
 
-/// A process that stands still.
+/// A server that says nothing for so long stands still.
+const STILL_AFTER: Duration = Duration::from_secs(1);
+
+/// The server stands still.
 pub(in super::super) struct Stop {
-    pub(in super::super) part: Part,
     pub(in super::super) millis: Range<u64>,
 }
 
 impl Fault<ServicesRig> for Stop {
     fn inject(&mut self, rig: &mut ServicesRig, _random: &mut Random) {
-        self.part.process(rig).signal("STOP");
+        rig.services.nats.process.signal("STOP");
+        let asked = Client::with_patience(rig.services.nats.monitor.base(), STILL_AFTER).get("/healthz");
+        assert!(asked.is_err(), "a server that stands still answers: {asked:?}");
     }
 
     fn hold(&self, random: &mut Random) -> Duration {
@@ -28,7 +33,7 @@ impl Fault<ServicesRig> for Stop {
     }
 
     fn heal(&mut self, rig: &mut ServicesRig) {
-        self.part.process(rig).signal("CONT");
+        rig.services.nats.process.signal("CONT");
     }
 }
 
