@@ -2,6 +2,7 @@
 
 mod condition;
 mod dns;
+mod objective;
 mod parse;
 mod target;
 
@@ -13,6 +14,9 @@ use spark_schemas::Name;
 
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
 pub use dns::{DnsQuestion, DnsUrlError, RecordType};
+pub use objective::{
+    Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
+};
 pub use parse::ConfigError;
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
@@ -33,6 +37,9 @@ pub struct Config {
     /// What is watched.
     #[serde(rename = "target")]
     pub targets: Vec<Target>,
+    /// Objectives with error budgets.
+    #[serde(rename = "slo", skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Objective>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
     /// The probe agent's own settings.
@@ -88,6 +95,7 @@ impl Default for Config {
             agents: Vec::new(),
             builtin_targets: true,
             targets: Vec::new(),
+            objectives: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),
@@ -131,6 +139,11 @@ impl Config {
             [] => !target.demo,
             named => named.contains(&target.name),
         })
+    }
+
+    /// The objective of that name.
+    pub fn objective(&self, name: &str) -> Option<&Objective> {
+        self.objectives.iter().find(|objective| objective.name.as_str() == name)
     }
 
     /// The agents expected to probe `target`; empty when any that says it does will do.
