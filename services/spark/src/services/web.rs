@@ -110,7 +110,7 @@ pub(super) fn app(
 pub(super) fn render(projections: &Projections, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
     let (projections, metrics) = (projections.clone(), metrics.clone());
     Box::new(move || {
-        projections.view(clock::wall_now(), |view| gauges::set(&view));
+        gauges::set(&projections, clock::wall_now());
         metrics.render()
     })
 }
