@@ -1,4 +1,5 @@
-//! Answers of the web service over a thousand targets with a week behind them: to prepare a month takes sled too long.
+//! Answers of the web service over a thousand targets with a week behind them (a day when quick): to prepare a
+//! month takes sled too long.
 //!
 //! The service and its projection run in this process on a store on disk, and the fold goes on meanwhile: each target
 //! gets an observation every 15 s. Times are a client's, so they include the way through the loopback. Health and dashboard
