@@ -1,7 +1,8 @@
 //! The HTTP check: connect or take the connection left open, ask, follow redirects if wanted, judge the last answer.
 //!
 //! Redirects are off unless the target says how many: then a 3xx is a status like any other. Each hop is a connection of
-//! its own within the one timeout; the latency is that of all hops, and so is each phase.
+//! its own within the one timeout; the latency is that of all hops, and so is each phase. Of their certificates the one
+//! that expires first counts.
 
 mod conditions;
 mod exchange;
@@ -22,7 +23,7 @@ use super::connect::Endpoint;
 use super::stream::Stream;
 use super::tls::TlsPart;
 use super::{Failure, Seen};
-use conditions::Conditions;
+use conditions::{Conditions, Judged};
 use exchange::Line;
 pub(super) use redirect::Redirects;
 pub(super) use request::{Asked, Parts};
@@ -62,8 +63,8 @@ pub(super) struct HttpCheck {
 
 /// What came of one hop.
 enum Hop {
-    /// The last answer; whether its connection can be used again.
-    Done { is_whole: bool },
+    /// The last answer.
+    Done(Judged),
     /// Go on there.
     Elsewhere(Box<Asked>),
 }
@@ -90,7 +91,7 @@ impl HttpCheck {
             let mut line = origin.connect(limit.saturating_sub(begun.elapsed()), seen).await?;
             match self.hop(&mut line, self.parts.request(&asked)?, &asked, hops, seen).await? {
                 Hop::Elsewhere(next) => asked = next,
-                Hop::Done { .. } => return Ok(()),
+                Hop::Done(judged) => return judged.result,
             }
         }
         Ok(())
@@ -106,6 +107,7 @@ impl HttpCheck {
                 result => return result,
             }
         }
+        seen.certificate_expires_ns = None;
         let line = self.origin.connect(limit.saturating_sub(begun.elapsed()), seen).await?;
         self.first_hop_over(Box::new(line), seen).await
     }
@@ -113,9 +115,10 @@ impl HttpCheck {
     async fn first_hop_over(&self, mut line: Box<Line>, seen: &mut Seen) -> Result<Option<Box<Asked>>, Failure> {
         match self.hop(&mut line, self.request.clone(), &self.first, 0, seen).await? {
             Hop::Elsewhere(asked) => Ok(Some(asked)),
-            Hop::Done { is_whole } => {
+            Hop::Done(Judged { is_whole, result }) => {
+                // Also when a condition is broken: what is wrong with the answer is not wrong with its connection.
                 self.leave_open(line, is_whole).await;
-                Ok(None)
+                result.map(|()| None)
             }
         }
     }
@@ -132,7 +135,7 @@ impl HttpCheck {
             let next = self.redirects.as_ref().and_then(|redirects| redirects.next(asked, hops, &response));
             match next {
                 Some(next) => next.map(|next| Hop::Elsewhere(Box::new(next))),
-                None => self.conditions.judge(response).await?.map(|is_whole| Hop::Done { is_whole }),
+                None => self.conditions.judge(response).await.map(Hop::Done),
             }
         };
         line.ask(request, seen, work).await
