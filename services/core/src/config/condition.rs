@@ -179,7 +179,7 @@ impl fmt::Display for HeaderCondition {
 
 /// Whether `text` has `wanted` in it.
 pub fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    wanted.is_empty() || text.windows(wanted.len()).any(|window| window == wanted)
+    memchr::memmem::find(text, wanted).is_some()
 }
 
 /// What a JSON body must say at a path. The path must lead to at least one value, and everything given must hold of each.

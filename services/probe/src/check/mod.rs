@@ -7,7 +7,6 @@ mod dns;
 mod http;
 mod prepare;
 mod resolve;
-mod stream;
 mod tls;
 
 use std::fmt;

@@ -20,11 +20,10 @@ use spark_core::config::{Connection, Target};
 use tokio::time::Instant;
 
 use super::connect::Endpoint;
-use super::stream::Stream;
 use super::tls::TlsPart;
 use super::{Failure, Seen};
 use conditions::{Conditions, Judged};
-use exchange::Line;
+use exchange::{Line, Stream};
 pub(super) use redirect::Redirects;
 pub(super) use request::{Asked, Parts};
 
@@ -39,9 +38,9 @@ impl Origin {
     async fn connect(&self, limit: Duration, seen: &mut Seen) -> Result<Line, Failure> {
         let stream = self.endpoint.connect(limit, seen).await?;
         match &self.tls {
-            None => Line::new(Stream::Plain(stream), None).await,
+            None => Line::new(Stream::Left(stream), None).await,
             Some(tls) => {
-                let stream = Stream::Tls(tls.handshake(stream, seen).await?);
+                let stream = Stream::Right(tls.handshake(stream, seen).await?);
                 Line::new(stream, seen.certificate_expires_ns).await
             }
         }
