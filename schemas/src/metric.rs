@@ -65,7 +65,7 @@ metrics! {
     FOLD_OBSERVATIONS: Counter = "spark_fold_observations_total";
     /// Frames that had been counted before.
     FOLD_DUPLICATES: Counter = "spark_fold_duplicates_total";
-    /// Frames rejected into the dead letters.
+    /// Frames rejected: they stay in the log, and no figure counts them.
     FOLD_REJECTED: Counter = "spark_fold_rejected_total";
     /// Copies of rejected messages for subscribers of `spark.dead`, by result.
     DEAD_LETTERS: Counter = "spark_dead_letters_total";

@@ -243,3 +243,61 @@ fn nats_init_says_where_it_looked_when_nobody_answers() {
     init.args(["nats", "init", "--nats", &nowhere]);
     assert_refused(&run(init), 1, &[&nowhere, "is it started"]);
 }
+
+/// Runs `command` with its output going to a pipe that nobody reads.
+fn unread(mut command: std::process::Command, also_stderr: bool) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdin(std::process::Stdio::null()).stdout(writer.try_clone().unwrap());
+    if also_stderr {
+        command.stderr(writer);
+    } else {
+        command.stderr(std::process::Stdio::piped());
+    }
+    let done = command.spawn().unwrap().wait_with_output().unwrap();
+    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_exit_code() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    up.until_judged();
+    let file = world.file("good.toml", "builtin_targets = false\n");
+    let bad = world.file("bad.toml", "nonsense\n");
+    for also_stderr in [false, true] {
+        let ask = |arguments: &[&str]| {
+            let mut command = spark();
+            command.args(arguments).args(["--url", up.api.base()]);
+            unread(command, also_stderr)
+        };
+        let verdict = up.ask(&["gate", "--dry-run"]).code;
+        assert_eq!(ask(&["gate", "--dry-run"]), (Some(verdict), String::new()));
+        assert_eq!(ask(&["gate", "--dry-run", "--format", "json"]).0, Some(verdict));
+        assert_eq!(ask(&["smoke"]), (Some(up.ask(&["smoke"]).code), String::new()));
+        assert_eq!(ask(&["gate", "--profile", "nobody"]).0, Some(64));
+        let check = |file: &Path| {
+            let mut command = spark();
+            command.arg("check").arg(file);
+            unread(command, also_stderr).0
+        };
+        assert_eq!((check(&file), check(&bad)), (Some(0), Some(64)));
+    }
+}
+
+#[test]
+fn a_spark_is_asked_beneath_the_path_that_its_url_has() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    let port = up.api.base().rsplit(':').next().unwrap().to_owned();
+    let mut command = spark();
+    command.args(["smoke", "--url", &format!("http://127.0.0.1:{}/spark/", port.trim_end_matches('/'))]);
+    assert_refused(&run(command), 2, &["/spark/api/tools/smoke"]);
+    for (url, why) in
+        [("localhost:3003", "it begins with http:// or https://"), ("http://127.0.0.1/?a=b", "without ? and #")]
+    {
+        let mut command = spark();
+        command.args(["gate", "--url", url]);
+        assert_refused(&run(command), 64, &[url, why]);
+    }
+}

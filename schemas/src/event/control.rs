@@ -283,7 +283,7 @@ pub struct Audit {
     pub detail: String,
 }
 
-/// Messages of the log were rejected: they are in the dead letters, and no figure counts them.
+/// Messages of the log were rejected: they stay leaves of it, and no figure counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// When it was noticed.

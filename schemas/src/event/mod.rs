@@ -20,7 +20,8 @@ pub use trading::{Portfolio, Position, Strategy};
 
 use crate::Class;
 
-/// Calls `$callback!` with every kind: variant, payload type and wire name, in the order of DESIGN.md.
+/// Calls `$callback!` with every kind: variant, payload type and wire name; a new one goes to its
+/// group, or to the end.
 macro_rules! for_each_kind {
     ($callback:ident) => {
         $callback! {

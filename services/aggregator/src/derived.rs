@@ -15,8 +15,8 @@ use spark_schemas::derived::{GateMessage, HealthMessage, TargetState};
 use spark_schemas::{Name, TimeNs, subject, to_msgpack};
 use tokio_util::sync::CancellationToken;
 
-use crate::Projections;
 use crate::ticks::Ticks;
+use crate::{Projections, StoreGone};
 
 const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
@@ -69,13 +69,13 @@ impl Derived {
         if !self.projections.are_live() {
             return Ok(());
         }
-        for (subject, payload) in self.due_messages(published, (self.clock)()) {
+        for (subject, payload) in self.due_messages(published, (self.clock)())? {
             self.publisher.publish(subject, payload).await?;
         }
         Ok(())
     }
 
-    fn due_messages(&self, published: &mut Published, now: TimeNs) -> Vec<(String, Bytes)> {
+    fn due_messages(&self, published: &mut Published, now: TimeNs) -> Result<Vec<(String, Bytes)>, StoreGone> {
         let mut messages = Vec::new();
         let windows_due = now.0.saturating_sub(published.windows.0) >= WINDOWS_EVERY.0;
         self.projections.view(now, |view| {
@@ -105,11 +105,11 @@ impl Derived {
                 push(&mut messages, subject::GATE.to_owned(), &message);
                 published.gate = Some(gate.id.to_string());
             }
-        });
+        })?;
         if windows_due {
             published.windows = now;
         }
-        messages
+        Ok(messages)
     }
 }
 

@@ -16,5 +16,5 @@ pub mod recorder;
 pub mod store;
 mod ticks;
 
-pub use projection::{CheckpointError, FoldStatus, Phase, Projection};
+pub use projection::{CheckpointError, FoldStatus, Phase, Projection, StoreGone};
 pub use projections::Projections;

@@ -202,21 +202,89 @@ fn conditions_that_can_not_be_judged_are_refused() {
         "unknown field `equal`, expected one of `path`, `equals`, `min`, `max`",
     );
     assert_line_refused(
-        "expect_json = [{ path = \"$.a\", equals = nan }]",
-        15,
-        "$.a can't be compared with what is no number",
+        "expect_json = [{ path = \"$.a\" }, { path = \"$.b\", equals = nan }]",
+        34,
+        "$.b can't be compared with what is no number",
     );
+    for equals in ["-inf", "[1, nan]", "{ b = [{ c = inf }] }"] {
+        let json = format!("expect_json = [{{ path = \"$.a\", equals = {equals} }}]");
+        assert_line_refused(&json, 16, "$.a can't be compared with what is no number");
+    }
+    for bound in ["min", "max"] {
+        let json = format!("expect_json = [{{ path = \"$.a\", {bound} = nan }}]");
+        let error = error_of(&format!("{TARGET}{json}\n"));
+        assert_eq!((error.line, error.message.as_str()), (4, "not a JSON number"), "{error}");
+    }
     assert_line_refused(
         "expect_headers = [{ name = \"a\", equal = \"b\" }]",
         33,
         "unknown field `equal`, expected one of `name`, `equals`, `contains`, `matches`",
     );
-    assert_line_refused("expect_headers = [{ name = \"a b\" }]", 18, "\"a b\" is not an HTTP header name");
+    assert_line_refused("expect_headers = [{ name = \"a b\" }]", 19, "\"a b\" is not an HTTP header name");
     let connection = "unknown variant `keep`, expected `fresh` or `reuse`";
     assert_line_refused("connection = \"keep\"", 14, connection);
     assert_line_refused("redirects_max = 11", 17, "redirects_max must be from 0 to 10");
     assert_line_refused("body_bytes_max = 0", 18, "body_bytes_max must be from 1 to 16777216 (16 MiB)");
     assert_line_refused("server_name = \"a b\"", 15, "server_name must be a DNS name or an address");
+}
+
+#[test]
+fn conditions_that_nothing_can_meet_are_refused() {
+    for (condition, sentence) in [
+        ("min = 3, max = 2.5", "is at least 3 and is at most 2.5"),
+        ("equals = 1, min = 2", "equals 1 and is at least 2"),
+        ("equals = \"UP\", max = 2", "equals \"UP\" and is at most 2"),
+    ] {
+        let message = format!("no value can meet this: $.a {sentence}");
+        assert_line_refused(&format!("expect_json = [{{ path = \"$.a\", {condition} }}]"), 16, &message);
+    }
+    let header = "expect_headers = [{ name = \"a\" }, { name = \"b\", equals = \"c\", contains = \"d\" }]";
+    let message = "no value can meet this: header b equals \"c\" and contains \"d\"";
+    assert_line_refused(header, 35, message);
+    let too_long = "expect_body is longer than body_bytes_max (4)";
+    assert_line_refused("expect_body = \"hello\"\nbody_bytes_max = 4", 15, too_long);
+    for (key, value, column) in
+        [("expect_body", "\"a\"", 15), ("expect_body_matches", "\"a\"", 23), ("expect_json", "[{ path = \"$\" }]", 15)]
+    {
+        let message = format!("{key} can't hold: the answer to HEAD has no body");
+        assert_line_refused(&format!("{key} = {value}\nmethod = \"HEAD\""), column, &message);
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused_at_the_second() {
+    assert_refused("agents = [\"a\", \"b\", \"a\"]\n", (1, 21), "\"a\" is there twice");
+    assert_line_refused("agents = [\"a\", \"a\"]", 16, "\"a\" is there twice");
+    assert_line_refused("expect_status = [200, \"300-302\", 200]", 34, "\"200\" is there twice");
+    assert_line_refused(
+        "expect_json = [{ path = \"$.a\" }, { path = \"$.a\" }]",
+        34,
+        "\"$.a is there\" is there twice",
+    );
+    let header = "\"x-y\" is there twice: case makes no difference";
+    assert_line_refused("headers = { x-y = \"1\", X-Y = \"2\" }", 11, header);
+    let targets = format!("{TARGET}{DEV}targets = [\"checkout\", \"checkout\"]\n");
+    assert_refused(&targets, (8, 24), "\"checkout\" is there twice");
+}
+
+#[test]
+fn records_that_no_answer_can_have_are_refused() {
+    let dns = |record: &str| format!("[[target]]\nname = \"a\"\nurl = \"dns:shop.example?type={record}\"\n");
+    for (record, expected, example) in [
+        ("A", "2001:db8::1", "192.0.2.1"),
+        ("AAAA", "192.0.2.1", "2001:db8::1"),
+        ("CNAME", "a..b", "name.shop.example"),
+        ("NS", "10 ns.example", "name.shop.example"),
+        ("MX", "mail.example", "10 mail.shop.example"),
+        ("SRV", "10 sip.example", "10 60 5060 sip.shop.example"),
+    ] {
+        let message = format!("{expected:?} is not a record of type {record}: write one such as {example:?}");
+        let text = format!("{}expect_records = [\"{expected}\"]\n", dns(record));
+        assert_refused(&text, (4, 19), &message);
+    }
+    let twice = format!("{}expect_records = [\"192.0.2.1\", \"192.0.2.1\"]\n", dns("A"));
+    assert_refused(&twice, (4, 32), "\"192.0.2.1\" is there twice");
+    assert!(Config::from_toml(&format!("{}expect_records = [\"0 .\"]\n", dns("MX"))).is_ok());
 }
 
 #[test]

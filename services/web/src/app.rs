@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use spark_aggregator::{FoldStatus, Projections};
+use spark_aggregator::{FoldStatus, Projections, StoreGone};
 use spark_core::health::{Component, Health, judge};
 use spark_core::view::{Slo, View};
 use spark_eventlog::clock::WallClock;
@@ -104,8 +104,13 @@ impl App {
     }
 
     /// Looks at the projections from `at`.
-    pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
+    pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> Result<R, StoreGone> {
         self.projections.view(at, look)
+    }
+
+    /// The same for what has to be answered always: where figures can't be trusted, there are none.
+    pub(crate) fn view_or_nothing<R>(&self, at: TimeNs, look: impl Fn(View<'_>) -> R) -> R {
+        self.view(at, &look).unwrap_or_else(|_gone| look(View { parts: Vec::new(), at }))
     }
 }
 

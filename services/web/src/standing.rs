@@ -166,6 +166,9 @@ fn log_and_fold(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs
         Phase::Failed(reason) => (Status::Down, reason.clone()),
         Phase::Unreachable(_) => (Status::Degraded, format!("waits for the log at position {position}")),
         Phase::Live if lag > LAG_FRAMES_MAX => (Status::Degraded, format!("{} frames behind the log", count(lag))),
+        Phase::Live if let Some(why) = &status.no_checkpoint => {
+            (Status::Degraded, format!("at position {position}, but its store takes no checkpoint: {why}"))
+        }
         Phase::Live => (Status::Up, format!("at position {position}, {} frames behind the log", count(lag))),
     };
     [log, fold]
@@ -178,7 +181,7 @@ mod tests {
     const NOW: TimeNs = TimeNs(1_000 * TimeNs::SECOND);
 
     fn status(phase: Phase) -> FoldStatus {
-        FoldStatus { phase, position: 7, log_last_seq: 7, last_batch: NOW }
+        FoldStatus { phase, position: 7, log_last_seq: 7, last_batch: NOW, no_checkpoint: None }
     }
 
     #[test]

@@ -142,15 +142,17 @@ impl<'a> Truth<'a> {
 pub fn digest_at(projection: &Projection) -> (String, u64) {
     Projections::from(projection.clone())
         .view_with_digest(TimeNs(0), |view, digest| (digest, view.parts[0].state.head().position))
+        .unwrap()
 }
 
 /// Every window of every target, as pages show it.
 pub fn figures(projection: &Projection) -> Vec<spark_core::view::Figures> {
-    let at = projection.view(TimeNs(0), |view| view.fold_time());
-    projection.view(at, |view| {
+    let at = projection.view(TimeNs(0), |view| view.fold_time()).unwrap();
+    let figures = projection.view(at, |view| {
         let of_target = |target| Window::ALL.map(|window| view.window(target, window).unwrap());
         TARGETS.into_iter().flat_map(of_target).collect()
-    })
+    });
+    figures.unwrap()
 }
 
 pub fn open(dir: &Path) -> Projection {

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
-pub use dns::{DnsQuestion, DnsUrlError, RecordType};
+pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
 pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };

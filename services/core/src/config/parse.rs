@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use url::Host;
 
 use super::target::{is_default_body_bytes_max, is_default_method};
-use super::{CheckKind, Config, DnsQuestion, Target};
+use super::{CheckKind, Config, DnsQuestion, HeaderCondition, JsonCondition, Target};
 use crate::units::DurationUs;
 
 const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
@@ -85,6 +85,12 @@ impl Config {
             if let Some((key, message)) = target.broken_rule() {
                 return Some(Broken { path: at(key), message });
             }
+            if let Some((key, place, message)) = target.broken_entry() {
+                return Some(Broken { path: at(key).into_iter().chain([Step::Index(place)]).collect(), message });
+            }
+        }
+        if let Some((place, message)) = first_twice(&self.agents) {
+            return Some(Broken { path: vec![Step::Key("agents"), Step::Index(place)], message });
         }
         if !self.profiles.contains_key(&self.profile) {
             let known: Vec<&str> = self.profiles.keys().map(|name| name.as_str()).collect();
@@ -97,6 +103,9 @@ impl Config {
                 let known: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 let message = format!("no target {:?}; there are: {known}", profile.targets[n].as_str());
+                return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
+            }
+            if let Some((n, message)) = first_twice(&profile.targets) {
                 return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
             }
             // A figure must be below its limit, and nothing is below 0.
@@ -174,20 +183,17 @@ impl Target {
         if !is_token(&self.method) || self.method != self.method.to_ascii_uppercase() {
             return Some(("method", format!("{:?} is not an HTTP method such as GET, HEAD or POST", self.method)));
         }
+        let mut names = BTreeSet::new();
         for (name, value) in &self.headers {
             if !is_token(name) {
                 return Some(("headers", format!("{name:?} is not an HTTP header name")));
             }
+            if !names.insert(name.to_ascii_lowercase()) {
+                return Some(("headers", format!("{name:?} is there twice: case makes no difference")));
+            }
             if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
                 return Some(("headers", format!("the value of {name:?} has a control character")));
             }
-        }
-        if let Some(condition) = self.expect_headers.iter().find(|condition| !is_token(&condition.name)) {
-            return Some(("expect_headers", format!("{:?} is not an HTTP header name", condition.name)));
-        }
-        if let Some(condition) = self.expect_json.iter().find(|condition| condition.equals == Some(Value::Null)) {
-            let message = format!("{} can't be compared with what is no number", condition.path);
-            return Some(("expect_json", message));
         }
         if self.redirects_max > REDIRECTS_MAX {
             return Some(("redirects_max", format!("redirects_max must be from 0 to {REDIRECTS_MAX}")));
@@ -196,6 +202,20 @@ impl Target {
             let message = format!("body_bytes_max must be from 1 to {BODY_BYTES_MAX} (16 MiB)");
             return Some(("body_bytes_max", message));
         }
+        if self.expect_body.as_ref().is_some_and(|text| text.len() as u64 > self.body_bytes_max) {
+            let message = format!("expect_body is longer than body_bytes_max ({})", self.body_bytes_max);
+            return Some(("expect_body", message));
+        }
+        if self.method == "HEAD" {
+            let of_body = [
+                ("expect_body", self.expect_body.is_some()),
+                ("expect_body_matches", self.expect_body_matches.is_some()),
+                ("expect_json", !self.expect_json.is_empty()),
+            ];
+            if let Some((key, _)) = of_body.into_iter().find(|(_, is_used)| *is_used) {
+                return Some((key, format!("{key} can't hold: the answer to HEAD has no body")));
+            }
+        }
         if self.ca_file.as_deref() == Some("") {
             return Some(("ca_file", "ca_file must name a file".to_owned()));
         }
@@ -203,6 +223,25 @@ impl Target {
             return Some(("server_name", "server_name must be a DNS name or an address".to_owned()));
         }
         None
+    }
+
+    /// The first entry of a list that is wrong: the key, the entry's place and what is wrong with it.
+    fn broken_entry(&self) -> Option<(&'static str, usize, String)> {
+        let in_list = |key, found: Option<(usize, String)>| found.map(|(place, message)| (key, place, message));
+        in_list("agents", first_twice(&self.agents))
+            .or_else(|| in_list("expect_status", first_twice(&self.expect_status.0)))
+            .or_else(|| in_list("expect_headers", first_broken(&self.expect_headers, broken_header)))
+            .or_else(|| in_list("expect_json", first_broken(&self.expect_json, broken_json)))
+            .or_else(|| in_list("expect_records", self.broken_record()))
+    }
+
+    fn broken_record(&self) -> Option<(usize, String)> {
+        if self.expect_records.is_empty() {
+            return None;
+        }
+        let record = DnsQuestion::from_url(&self.url).ok()?.record;
+        let broken = |text: &String| record.accepts(text).err().map(|error| error.to_string());
+        first_broken(&self.expect_records, broken)
     }
 
     /// A key that this kind of check would ignore.
@@ -228,6 +267,48 @@ impl Target {
         ];
         let (key, _, _, schemes) = uses.into_iter().find(|(_, is_used, is_allowed, _)| *is_used && !*is_allowed)?;
         Some((key, format!("{key} is for {schemes} targets; this one is {}", self.url.scheme())))
+    }
+}
+
+/// The first of `list` with which something is wrong, be it that it is there before.
+fn first_broken<T: PartialEq + fmt::Display>(
+    list: &[T],
+    broken: impl Fn(&T) -> Option<String>,
+) -> Option<(usize, String)> {
+    let first = list.iter().enumerate().find_map(|(place, one)| Some((place, broken(one)?)));
+    first.or_else(|| first_twice(list))
+}
+
+fn first_twice<T: PartialEq + fmt::Display>(list: &[T]) -> Option<(usize, String)> {
+    let (place, one) = list.iter().enumerate().find(|(place, one)| list[..*place].contains(one))?;
+    Some((place, format!("\"{one}\" is there twice")))
+}
+
+fn broken_header(condition: &HeaderCondition) -> Option<String> {
+    match condition {
+        condition if !is_token(&condition.name) => Some(format!("{:?} is not an HTTP header name", condition.name)),
+        condition if condition.contradicts_itself() => Some(format!("no value can meet this: {condition}")),
+        _ => None,
+    }
+}
+
+fn broken_json(condition: &JsonCondition) -> Option<String> {
+    match condition {
+        condition if condition.equals.as_ref().is_some_and(has_no_number) => {
+            Some(format!("{} can't be compared with what is no number", condition.path))
+        }
+        condition if condition.contradicts_itself() => Some(format!("no value can meet this: {condition}")),
+        _ => None,
+    }
+}
+
+/// TOML has no null: it stands for nan and inf.
+fn has_no_number(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(has_no_number),
+        Value::Object(values) => values.values().any(has_no_number),
+        _ => false,
     }
 }
 

@@ -15,11 +15,13 @@ use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
+use super::nats::Follows;
 use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
 use super::up::writer;
 use super::{nats, prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
+use crate::output::say;
 use crate::{edge, stand_in};
 
 /// The name under which the web service decides.
@@ -47,7 +49,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let serving = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
+    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, Follows::All(partitions), stop));
     let mut projections = Vec::new();
     let mut control = None;
     for partition in 0..partitions.get() {
@@ -70,7 +72,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
         running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
     let app = app(projections.into(), LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
-    println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
+    say!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?)?;
     running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
@@ -110,7 +112,7 @@ pub(super) fn app(
 pub(super) fn render(projections: &Projections, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
     let (projections, metrics) = (projections.clone(), metrics.clone());
     Box::new(move || {
-        projections.view(clock::wall_now(), |view| gauges::set(&view));
+        gauges::set(&projections, clock::wall_now());
         metrics.render()
     })
 }

@@ -185,7 +185,7 @@ fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result
         let (_, health) = server.judge(&slo);
         let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
         Ok::<_, Problem>((decide(&view, &slo, &health, circumstances), past::is_past(&view)))
-    })?;
+    })??;
     match standing {
         Standing::Replaying { folded, of } => {
             Ok(withhold(decided, &format!("Spark is still reading its log: {folded} of {of} frames")))

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use spark_aggregator::StoreGone;
 use spark_core::series::NotKept;
 use spark_core::view::{UnknownProfile, rfc3339};
 
@@ -46,6 +47,13 @@ impl From<UnknownProfile> for Problem {
     fn from(error: UnknownProfile) -> Self {
         let detail = format!("There is {error}.");
         Self::new(StatusCode::BAD_REQUEST, "unknown-profile", "There is no such profile", detail)
+    }
+}
+
+impl From<StoreGone> for Problem {
+    fn from(gone: StoreGone) -> Self {
+        let detail = format!("No figure is shown: {gone}. Spark opens it anew, or makes it again from the log.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-gone", "The figures can't be trusted", detail)
     }
 }
 

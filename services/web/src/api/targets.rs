@@ -87,7 +87,7 @@ pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
     let targets =
-        server.view(at, |view| past::targets(&view).iter().map(|target| TargetFacts::of(&view, target)).collect());
+        server.view(at, |view| past::targets(&view).iter().map(|target| TargetFacts::of(&view, target)).collect())?;
     Ok(Json(Listing { at: rfc3339(at), targets }))
 }
 
@@ -100,6 +100,6 @@ pub(crate) async fn one(
     let Path(name) = name.map_err(|error| Problem::bad_request(format!("The target's name: {error}.")))?;
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let facts = server.view(at, |view| past::target(&view, &name).map(|target| TargetFacts::of(&view, &target)));
+    let facts = server.view(at, |view| past::target(&view, &name).map(|target| TargetFacts::of(&view, &target)))?;
     facts.map(Json).ok_or_else(|| Problem::unknown_target(&name))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<J
     let now = server.now();
     let at = params.at(now)?.unwrap_or(now);
     let target = params.get("target").unwrap_or(OVER_ALL);
-    server.view(at, |view| figures(&view, target, window)).map(Json)
+    server.view(at, |view| figures(&view, target, window))?.map(Json)
 }
 
 fn figures(view: &View<'_>, target: &str, window: Window) -> Result<WindowMessage, Problem> {

@@ -51,14 +51,14 @@ fn nice_step(at_least: u64) -> u64 {
 }
 
 /// Latency over time, with the limit that the 95th percentile is held against.
-pub(crate) fn latencies(points: &[Point], limit_us: Option<u64>) -> Markup {
+pub(crate) fn latencies(points: &[Point], limit_us: u64) -> Markup {
     let quantiles: Vec<Option<[u64; 3]>> = points.iter().map(quantiles).collect();
     let all = || quantiles.iter().flatten();
     let (Some(lowest), Some(highest)) = (all().map(|q| q[0]).min(), all().map(|q| q[2]).max()) else {
         return html! { div .empty { p .what { "No observation in the last hour" } p .why { "Latency shows with the first one." } } };
     };
     // A limit far above what is seen would flatten everything.
-    let shown_limit = limit_us.filter(|limit| *limit <= highest.saturating_mul(3));
+    let shown_limit = Some(limit_us).filter(|limit| *limit <= highest.saturating_mul(3));
     let axis = Axis::over(lowest, highest.max(shown_limit.unwrap_or(0)));
     let band = |index: usize| runs(&quantiles, |point| point.map(|q| axis.y(q[index])));
     let (p50, p95, p99) = (band(0), band(1), band(2));
@@ -88,9 +88,7 @@ pub(crate) fn latencies(points: &[Point], limit_us: Option<u64>) -> Markup {
         }
         div .legend {
             @for (name, _) in QUANTILES { span { i class={ "swatch " (name) } {} (name) } }
-            @if let Some(limit) = limit_us {
-                span { i .swatch.limit {} "p95 limit " (latency(limit)) @if shown_limit.is_none() { " (above the chart)" } }
-            }
+            span { i .swatch.limit {} "p95 limit " (latency(limit_us)) @if shown_limit.is_none() { " (above the chart)" } }
             @if axis.logarithmic { span { "logarithmic scale" } }
             span .right { "UTC" }
         }

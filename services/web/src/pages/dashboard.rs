@@ -62,7 +62,7 @@ impl Model {
                 "panel two-thirds",
                 "Latency",
                 html! { span .note { "last hour, by minute" } },
-                hour(&|points| chart::latencies(points, Some(self.limit_us))),
+                hour(&|points| chart::latencies(points, self.limit_us)),
             ),
             panel(frame, "gate", "panel third tall", "Deploy gate", Ok(self.gate(frame))),
             panel_with(

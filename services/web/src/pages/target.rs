@@ -24,7 +24,7 @@ use detail::SeriesFacts;
 pub(super) struct Model {
     facts: TargetFacts,
     config: Option<Target>,
-    limit_us: Option<u64>,
+    limit_us: u64,
     windows: Vec<(Window, Result<Figures, NotKept>)>,
     hour: Result<Vec<Point>, NotKept>,
     day: Result<Vec<Point>, NotKept>,
@@ -49,7 +49,7 @@ impl Model {
         Ok(Self {
             facts: TargetFacts::of(view, &target),
             config: target.config.cloned(),
-            limit_us: Some(slo.profile.latency_p95.0),
+            limit_us: slo.profile.latency_p95.0,
             windows: Window::ALL.map(|window| (window, view.figures(window, target.series.iter()))).into(),
             hour: last_hour(view, alone),
             day: last_day(view, alone),
