@@ -41,7 +41,7 @@ pub(crate) fn broken_time_zone(name: &str) -> Option<String> {
 /// Whole minutes, because seconds are kept for an hour only; a divisor of the day, so that slices begin at the same
 /// times each day.
 pub(crate) fn broken_slice(slice: DurationUs, window: &SloWindow) -> Option<String> {
-    if slice < MINUTE || slice.0 % MINUTE.0 != 0 || DAY.0 % slice.0 != 0 {
+    if slice < MINUTE || !slice.0.is_multiple_of(MINUTE.0) || !DAY.0.is_multiple_of(slice.0) {
         return Some(
             "a slice is a whole number of minutes that divides a day, such as \"1m\", \"5m\" or \"1h\"".into(),
         );

@@ -76,7 +76,7 @@ impl<'a> Fields<'a> {
 impl Node {
     /// Nothing, as YAML's core schema writes it.
     pub fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar { text, is_plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.value, Value::Scalar { text, is_plain: true } if is_null(text))
     }
 
     pub fn mapping(&self, what: &str) -> Result<&[(Key, Self)], Refused> {
@@ -136,6 +136,10 @@ impl Node {
     }
 }
 
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
 /// What a plain scalar means in YAML's core schema, if not a text.
 fn is_other_than_text(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -143,7 +147,7 @@ fn is_other_than_text(text: &str) -> bool {
     let is_based = |prefix: &str, radix| {
         text.strip_prefix(prefix).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix)))
     };
-    let is_word = matches!(text, "" | "~" | "null" | "Null" | "NULL")
+    let is_word = is_null(text)
         || matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
         || matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN");
     is_word || is_number || is_based("0x", 16) || is_based("0o", 8)

@@ -60,16 +60,16 @@ fn ratio(node: &Node, known: &Known) -> Result<Indicator, Refused> {
     for key in ["raw", "rawType"] {
         fields.refuse(key, raw)?;
     }
-    if let Some(counter) = fields.get("counter")
-        && !counter.boolean("counter")?
-    {
-        return Err(counter.at.refused("counter: Spark counts observations, so it is true, or left out"));
-    }
     let (key, part) = fields.one_of(["good", "bad"])?;
     let part = measured(part, known)?;
     part.must_be(key)?;
     let total = measured(fields.need("total")?, known)?;
     total.must_be("total")?;
+    if let Some(counter) = fields.get("counter")
+        && !counter.boolean("counter")?
+    {
+        return Err(counter.at.refused("counter: Spark counts observations, so it is true, or left out"));
+    }
     if total.latency_max.is_some() {
         return Err(total.at.refused(format!("total counts every observation: latencyMax belongs to {key}")));
     }

@@ -26,7 +26,8 @@ fn a_ratio_of_good_observations_is_an_objective() {
 #[test]
 fn the_same_promise_in_toml_has_the_same_digest() {
     let short = "[[slo]]\nname = \"checkout\"\ndescription = \"Paying works\"\nservice = \"shop\"\n\
-                 targets = [\"checkout\"]\nsli = \"availability\"\nobjective = \"99.9%\"\nwindow = \"28d\"\nalerts = []\n";
+                 targets = [\"checkout\"]\nsli = \"availability\"\nobjective = \"99.9%\"\nwindow = \"28d\"\n\
+                 alerts = []\n";
     let short = Config::from_toml(&format!("{TARGETS}{short}")).unwrap();
     let mut long = Config::from_toml(&format!("openslo = ['slo.yaml']\n{TARGETS}")).unwrap();
     let without = long.digest();
@@ -72,7 +73,7 @@ fn policies_are_burn_alerts_whose_short_window_is_a_twelfth() {
         hold: DurationUs::from_secs(300),
         ..BurnAlert::new("page".parse().unwrap(), Window::H1, Window::M5, BurnRate(14_400))
     };
-    assert_eq!(objective_of(&all).alerts, [alert.clone()]);
+    assert_eq!(objective_of(&all).alerts, std::slice::from_ref(&alert));
 
     let inline = "  alertPolicies:
     - kind: AlertPolicy
@@ -126,4 +127,23 @@ fn one_bad_document_adds_nothing() {
     let text = documents(&[SLO, "apiVersion: openslo/v1\nkind: SLO\n"]);
     assert!(config.add_openslo(&[Source { file: "slo.yaml", text: &text }]).is_err());
     assert_eq!(config, Config::from_toml(TARGETS).unwrap());
+}
+
+#[test]
+fn the_guides_examples_are_good() {
+    let guide = include_str!("../../../../docs/objectives.md");
+    let mut blocks: Vec<String> = vec![String::new()];
+    for line in guide.lines() {
+        match (line.strip_prefix("    "), blocks.last_mut()) {
+            (Some(code), Some(block)) => block.push_str(&format!("{code}\n")),
+            (None, Some(block)) if line.is_empty() || block.is_empty() => {}
+            _ => blocks.push(String::new()),
+        }
+    }
+    let block = |start: &str| blocks.iter().find(|block| block.starts_with(start)).unwrap();
+    let alert = objective_of(block("apiVersion")).alerts.remove(0);
+    assert_eq!(alert, BurnAlert::defaults()[0]);
+    let short = Config::from_toml(&format!("{TARGETS}{}{}", block("[[slo]]"), block("[[slo.alerts]]"))).unwrap();
+    assert_eq!(short.objectives[0].alerts, [alert]);
+    assert_eq!(Config::from_toml(block("openslo")).unwrap().openslo.len(), 2);
 }

@@ -22,7 +22,7 @@ fn other_metric_sources_are_refused_where_they_are_named() {
     );
     let details = "connectionDetails: Spark reads its own log: write {}, or leave it out";
     assert_refused(
-        "apiVersion: openslo/v1\nkind: DataSource\nmetadata: { name: a }\nspec:\n  type: Spark\n  connectionDetails:\n  - a: b\n",
+        "apiVersion: openslo/v1\nkind: DataSource\nmetadata: { name: a }\nspec:\n  type: Spark\n  connectionDetails: [a]\n",
         (6, 3),
         details,
     );
@@ -63,7 +63,11 @@ fn metrics_stand_where_they_mean_something() {
     let both = "ratioMetric has either good or bad, not both";
     assert_change_refused("        good:\n", "        bad: {}\n        good:\n", "counter", both);
     let either = "the SLI's spec needs ratioMetric or thresholdMetric";
-    assert_text_refused(&THRESHOLD.replace("  thresholdMetric:\n    metricSource:\n      metricSourceRef: own\n      spec:\n        metric: latencyMs\n        targets: [checkout, basket]\n", "").split("---").next().unwrap().to_owned(), "description", either);
+    assert_refused(
+        "apiVersion: openslo/v1\nkind: SLI\nmetadata: { name: a }\nspec: { description: empty }\n",
+        (4, 7),
+        either,
+    );
 }
 
 #[test]
