@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod configuration;
 mod demo;
+mod documents;
 mod edge;
 mod exit;
 mod reload;
