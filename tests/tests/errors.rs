@@ -210,6 +210,65 @@ fn a_bad_file_on_reload_changes_nothing_and_a_good_one_applies_without_restart()
     assert_eq!(reloads("applied"), 1);
 }
 
+/// Availability of everything, as an OpenSLO document.
+const DOCUMENT: &str = "\
+apiVersion: openslo/v1
+kind: SLO
+metadata: { name: everything }
+spec:
+  service: shop
+  indicator:
+    metadata: { name: answers }
+    spec:
+      ratioMetric:
+        good: { metricSource: { type: Spark, spec: { metric: good } } }
+        total: { metricSource: { type: Spark, spec: { metric: total } } }
+  timeWindow: [{ duration: 28d, isRolling: true }]
+  budgetingMethod: Occurrences
+  objectives: [{ target: 0.99 }]
+";
+
+#[test]
+fn an_openslo_document_is_explained_and_reloaded_like_the_configuration_that_names_it() {
+    let world = World::new();
+    let document = world.file("slo.yaml", DOCUMENT);
+    let mut check = spark();
+    check.arg("check").arg(&document);
+    let done = run(check);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("line 1: SLO everything can be used"), "{}", done.stdout);
+    assert!(done.stdout.contains("Budget: 1%, 6h 43m of everything failing."), "{}", done.stdout);
+
+    let target = target_toml("one", &world.executor.url("/one"), "500ms");
+    let up = Setup::with_config(&world, &format!("openslo = [\"slo.yaml\"]\n{target}")).start();
+    wait::until("the first is in force", LONG, || up.api.try_json("/api/v1/config"));
+    let digest = || up.api.json("/api/v1/config")["digest"].clone();
+    let first = digest();
+
+    world.file(
+        "slo.yaml",
+        &DOCUMENT.replace("good: { metricSource: { type: Spark", "good: { metricSource: { type: Atlas"),
+    );
+    let reason = "slo.yaml: line 10, column 39: metricSource's type \"Atlas\"";
+    wait::until("the refusal is an event in the log", LONG, || {
+        let rejected = up.api.try_json("/api/v1/config")?["rejected"].clone();
+        let told = rejected["error"].as_str().is_some_and(|error| error.contains(reason));
+        wait::that(told, || rejected.to_string())
+    });
+    assert_eq!(digest(), first, "the one before stays in force");
+    let mut check = spark();
+    check.arg("check").arg(&document);
+    let done = run(check);
+    assert!(done.code == 64 && done.stdout.contains(reason), "{done:?}");
+
+    world.file("slo.yaml", &DOCUMENT.replace("0.99", "0.999"));
+    wait::until("the stricter promise is in force", LONG, || {
+        wait::that(digest() != first, || "not yet".to_owned())?;
+        let rejected = up.api.try_json("/api/v1/config")?["rejected"].clone();
+        wait::that(rejected.is_null(), || rejected.to_string())
+    });
+}
+
 #[test]
 fn a_configuration_whose_checks_cannot_be_made_is_refused_at_start_and_on_reload() {
     let world = World::new();

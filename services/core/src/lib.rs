@@ -11,6 +11,7 @@ pub mod gate;
 pub mod health;
 pub mod latency;
 pub mod merkle;
+pub mod openslo;
 pub mod page;
 pub mod schedule;
 pub mod series;

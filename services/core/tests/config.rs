@@ -37,8 +37,8 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     assert_refused(
         "enviroment = \"production\"\n",
         (1, 1),
-        "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, \
-         `profiles`, `probe`",
+        "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
+         `openslo`, `profiles`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",

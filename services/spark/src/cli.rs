@@ -48,7 +48,7 @@ pub enum Command {
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.
     Smoke(SmokeArgs),
-    /// Check a configuration file and explain what it says.
+    /// Check a configuration file and explain what it says; or OpenSLO documents (*.yaml) without one.
     ///
     /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
     Check(CheckArgs),
@@ -288,9 +288,10 @@ pub struct SmokeArgs {
 /// `spark check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The configuration file.
+    /// The configuration file, with the documents that it names; or files with OpenSLO documents, which may refer to
+    /// each other and whose targets may be anything.
     #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
-    pub file: PathBuf,
+    pub files: Vec<PathBuf>,
 }
 
 /// `spark stand-in`

@@ -9,6 +9,7 @@ use spark_schemas::Name;
 use url::Url;
 
 use crate::cli::CommonArgs;
+use crate::documents;
 use crate::exit::Unusable;
 
 /// Spark's own pages and health, as the built-in targets watch them.
@@ -62,7 +63,11 @@ impl Overrides {
 /// Reads the file, if there is one, and applies what was said beside it.
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusable> {
     let mut config = match file {
-        Some(file) => read(file)?,
+        Some(file) => {
+            let mut config = read(file)?;
+            documents::add_to(&mut config, file)?;
+            config
+        }
         None => Config::default(),
     };
     if let Some(environment) = &overrides.environment {
@@ -89,7 +94,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusab
     Ok(config)
 }
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file alone, without the documents that it names.
 pub fn read(file: &Path) -> Result<Config, Unusable> {
     let path = file.display().to_string();
     let text = match std::fs::read(file) {

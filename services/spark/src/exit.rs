@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use spark_core::config::ConfigError;
+use spark_core::openslo::DocumentError;
 
 use crate::output::complain;
 
@@ -34,9 +35,20 @@ pub enum Unusable {
         /// Where and why.
         error: ConfigError,
     },
+    /// OpenSLO documents that can't be used.
+    #[error("{}", first_of(.0))]
+    Documents(Vec<DocumentError>),
     /// A flag or an environment variable can't be used.
     #[error("{0}")]
     Setting(String),
+}
+
+fn first_of(errors: &[DocumentError]) -> String {
+    match errors {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} (and {} more; `spark check` lists them)", more.len()),
+    }
 }
 
 /// Help and version are answers; anything else that clap says is a usage error.

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod configuration;
 mod demo;
+mod documents;
 mod edge;
 mod exit;
 mod output;

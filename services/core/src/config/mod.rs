@@ -2,7 +2,9 @@
 
 mod condition;
 mod dns;
+mod explain;
 mod objective;
+pub(crate) mod objective_rules;
 mod parse;
 mod target;
 
@@ -40,6 +42,10 @@ pub struct Config {
     /// Objectives with error budgets.
     #[serde(rename = "slo", skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// Files with OpenSLO documents, relative to the configuration file. What they promise is in `objectives` once they
+    /// are read; which file it came from is not part of the policy, so it is not recorded.
+    #[serde(skip_serializing)]
+    pub openslo: Vec<String>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
     /// The probe agent's own settings.
@@ -96,6 +102,7 @@ impl Default for Config {
             builtin_targets: true,
             targets: Vec::new(),
             objectives: Vec::new(),
+            openslo: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),

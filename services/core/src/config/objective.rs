@@ -2,7 +2,10 @@
 //!
 //! Both the short form in `spark.toml` and OpenSLO documents end as these types; every rule is checked before.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use spark_schemas::Name;
 
 use crate::units::{DurationUs, RatioPpm, as_text};
@@ -49,13 +52,38 @@ pub enum Sli {
 }
 
 /// The time an objective speaks of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum SloWindow {
     /// The last so and so long.
     Rolling(Window),
     /// The day, week or month that has begun.
     Calendar(CalendarWindow),
+}
+
+impl<'de> Deserialize<'de> for SloWindow {
+    /// By hand, because what serde says of an untagged enum ("did not match any variant") teaches nothing.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RollingOrCalendar;
+
+        impl<'de> de::Visitor<'de> for RollingOrCalendar {
+            type Value = SloWindow;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a window such as \"28d\" or { calendar = \"month\", time_zone = \"Europe/Istanbul\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SloWindow, E> {
+                text.parse().map(SloWindow::Rolling).map_err(E::custom)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<SloWindow, A::Error> {
+                CalendarWindow::deserialize(MapAccessDeserializer::new(map)).map(SloWindow::Calendar)
+            }
+        }
+
+        deserializer.deserialize_any(RollingOrCalendar)
+    }
 }
 
 /// A day, week (from Monday) or month, as a time zone's calendar has it.
@@ -143,16 +171,16 @@ fn is_no_time(duration: &DurationUs) -> bool {
 }
 
 impl BurnAlert {
+    /// An alert that fires as soon as it holds, with the usual minimum of events.
+    pub fn new(severity: Name, long: Window, short: Window, burn_rate: BurnRate) -> Self {
+        Self { severity, long, short, burn_rate, events_min: events_min(), hold: no_time() }
+    }
+
     /// Google's four pairs: 14.4, 6, 3 and 1.
     #[expect(clippy::expect_used, reason = "the literals are valid names")]
     pub fn defaults() -> Vec<Self> {
-        let pair = |severity, long, short, burn_rate_milli| Self {
-            severity: Name::new(severity).expect("a valid literal"),
-            long,
-            short,
-            burn_rate: BurnRate(burn_rate_milli),
-            events_min: events_min(),
-            hold: no_time(),
+        let pair = |severity, long, short, burn_rate_milli| {
+            Self::new(Name::new(severity).expect("a valid literal"), long, short, BurnRate(burn_rate_milli))
         };
         vec![
             pair("page", Window::H1, Window::M5, 14_400),
@@ -172,8 +200,8 @@ pub struct BurnRate(pub u64);
 #[error("{0:?} is not a burn rate: write a number in quotes, at most three decimals, such as \"14.4\"")]
 pub struct BurnRateError(String);
 
-impl std::fmt::Display for BurnRate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for BurnRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&crate::units::decimal(self.0, 3))
     }
 }

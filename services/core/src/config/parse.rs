@@ -49,12 +49,12 @@ impl ConfigError {
 }
 
 /// A rule that is broken, and the key that breaks it.
-struct Broken {
-    path: Vec<Step>,
-    message: String,
+pub(crate) struct Broken {
+    pub path: Vec<Step>,
+    pub message: String,
 }
 
-enum Step {
+pub(crate) enum Step {
     Key(&'static str),
     Named(String),
     Index(usize),
@@ -100,9 +100,7 @@ impl Config {
         for (name, profile) in &self.profiles {
             let at = |key| vec![Step::Key("profiles"), Step::Named(name.to_string()), Step::Key(key)];
             if let Some(n) = profile.targets.iter().position(|target| self.target(target).is_none()) {
-                let known: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let message = format!("no target {:?}; there are: {known}", profile.targets[n].as_str());
+                let message = self.no_target(&profile.targets[n]);
                 return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
             }
             if let Some((n, message)) = first_twice(&profile.targets) {
@@ -117,6 +115,9 @@ impl Config {
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
+        }
+        if let Some(broken) = self.broken_rule_of_objectives() {
+            return Some(broken);
         }
         self.probe
             .broken_rule()
