@@ -305,16 +305,16 @@ fn nats_init_says_where_it_looked_when_nobody_answers() {
 
 /// Runs `command` with its output going to a pipe that nobody reads.
 fn unread(mut command: std::process::Command, also_stderr: bool) -> (Option<i32>, String) {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    command.stdin(std::process::Stdio::null()).stdout(writer.try_clone().unwrap());
+    command.stdin(std::process::Stdio::null()).stdout(writer.try_clone().expect("another handle"));
     if also_stderr {
         command.stderr(writer);
     } else {
         command.stderr(std::process::Stdio::piped());
     }
-    let done = command.spawn().unwrap().wait_with_output().unwrap();
-    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    let done = command.spawn().expect("spark starts").wait_with_output().expect("it ends");
+    (done.status.code(), String::from_utf8(done.stderr).expect("UTF-8"))
 }
 
 #[test]
