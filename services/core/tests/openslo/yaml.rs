@@ -1,5 +1,6 @@
 //! Texts that are no YAML, or more of it than documents need.
 
+use proptest::prelude::*;
 use spark_core::openslo::{Source, read};
 
 use crate::{
@@ -70,5 +71,25 @@ fn any_text_gives_objectives_or_an_error() {
     for without in 0..lines.len() {
         let text: Vec<&str> = lines.iter().enumerate().filter(|(n, _)| *n != without).map(|(_, line)| *line).collect();
         drop(read(&[Source { file: "a", text: &text.join("\n") }]));
+    }
+}
+
+proptest! {
+    /// Pieces of YAML in any order: the library under it must not panic or go on without end.
+    #[test]
+    fn no_text_is_too_strange(pieces in proptest::collection::vec(
+        prop_oneof![
+            "[ \n\t\r:?,&*!|>'\"%#@`~<=.a-c0-9\u{feff}ü\u{85}-]{1,4}",
+            proptest::sample::select(vec![
+                "- ", "? ", ": ", "a: ", "&a ", "*a", "!!str ", "%YAML 1.2\n", "---\n", "...\n", "|\n", ">2-\n", "\"\\u00",
+                "\n  ", "[", "]", "{", "}", "<<: ", "kind: SLO\n", "apiVersion: openslo/v1\n", "metadata: { name: a }\n",
+                "spec:\n",
+            ])
+            .prop_map(str::to_owned),
+        ],
+        0..40,
+    )) {
+        let documents = read(&[Source { file: "a", text: &pieces.concat() }]);
+        prop_assert!(!documents.is_empty(), "what is no document says so");
     }
 }
