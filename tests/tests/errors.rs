@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use spark_tests::wait::{self, LONG};
 use spark_tests::{Finished, Setup, World, free_port, run, spark, target_toml};
@@ -304,17 +305,13 @@ fn nats_init_says_where_it_looked_when_nobody_answers() {
 }
 
 /// Runs `command` with its output going to a pipe that nobody reads.
-fn unread(mut command: std::process::Command, also_stderr: bool) -> (Option<i32>, String) {
+fn unread(mut command: Command, also_stderr: bool) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    command.stdin(std::process::Stdio::null()).stdout(writer.try_clone().expect("another handle"));
-    if also_stderr {
-        command.stderr(writer);
-    } else {
-        command.stderr(std::process::Stdio::piped());
-    }
-    let done = command.spawn().expect("spark starts").wait_with_output().expect("it ends");
-    (done.status.code(), String::from_utf8(done.stderr).expect("UTF-8"))
+    command.stdin(Stdio::null()).stdout(writer.try_clone().expect("a second end"));
+    command.stderr(if also_stderr { writer.into() } else { Stdio::piped() });
+    let done = command.spawn().expect("start spark").wait_with_output().expect("wait for spark");
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
 }
 
 #[test]
