@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use spark_tests::wait::{self, LONG};
 use spark_tests::{Finished, Setup, World, free_port, run, spark, target_toml};
@@ -242,4 +243,58 @@ fn nats_init_says_where_it_looked_when_nobody_answers() {
     let mut init = spark();
     init.args(["nats", "init", "--nats", &nowhere]);
     assert_refused(&run(init), 1, &[&nowhere, "is it started"]);
+}
+
+/// Runs `command` with its output going to a pipe that nobody reads.
+fn unread(mut command: Command, also_stderr: bool) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer.try_clone().expect("a second end"));
+    command.stderr(if also_stderr { writer.into() } else { Stdio::piped() });
+    let done = command.spawn().expect("start spark").wait_with_output().expect("wait for spark");
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_exit_code() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    up.until_judged();
+    let file = world.file("good.toml", "builtin_targets = false\n");
+    let bad = world.file("bad.toml", "nonsense\n");
+    for also_stderr in [false, true] {
+        let ask = |arguments: &[&str]| {
+            let mut command = spark();
+            command.args(arguments).args(["--url", up.api.base()]);
+            unread(command, also_stderr)
+        };
+        let verdict = up.ask(&["gate", "--dry-run"]).code;
+        assert_eq!(ask(&["gate", "--dry-run"]), (Some(verdict), String::new()));
+        assert_eq!(ask(&["gate", "--dry-run", "--format", "json"]).0, Some(verdict));
+        assert_eq!(ask(&["smoke"]), (Some(up.ask(&["smoke"]).code), String::new()));
+        assert_eq!(ask(&["gate", "--profile", "nobody"]).0, Some(64));
+        let check = |file: &Path| {
+            let mut command = spark();
+            command.arg("check").arg(file);
+            unread(command, also_stderr).0
+        };
+        assert_eq!((check(&file), check(&bad)), (Some(0), Some(64)));
+    }
+}
+
+#[test]
+fn a_spark_is_asked_beneath_the_path_that_its_url_has() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    let port = up.api.base().rsplit(':').next().unwrap().to_owned();
+    let mut command = spark();
+    command.args(["smoke", "--url", &format!("http://127.0.0.1:{}/spark/", port.trim_end_matches('/'))]);
+    assert_refused(&run(command), 2, &["/spark/api/tools/smoke"]);
+    for (url, why) in
+        [("localhost:3003", "it begins with http:// or https://"), ("http://127.0.0.1/?a=b", "without ? and #")]
+    {
+        let mut command = spark();
+        command.args(["gate", "--url", url]);
+        assert_refused(&run(command), 64, &[url, why]);
+    }
 }

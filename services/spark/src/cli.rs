@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use spark_schemas::Name;
 use url::Url;
 
+use crate::configuration::web_url;
+
 /// Is it safe to deploy, and can you prove it?
 ///
 /// Without a command, starts everything on this machine (`spark up`): probe, event log, aggregator and web, with no
@@ -159,7 +161,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4003")]
     pub admin: SocketAddr,
     /// Where the web service is, for the built-in targets.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 
@@ -180,7 +182,7 @@ pub struct AggregatorArgs {
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4002")]
     pub admin: SocketAddr,
     /// Where the web service is, for the built-in targets.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 
@@ -241,7 +243,7 @@ pub struct NatsKeysArgs {
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     /// Where Spark's web service is.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 

@@ -113,8 +113,7 @@ fn builtin_targets(web: &Url, executor: &Url) -> Result<Vec<Target>, Unusable> {
     };
     let mut targets = Vec::new();
     for (name, path) in OWN_PAGES {
-        let url = web.join(path).map_err(|error| Unusable::Setting(format!("{web}: {error}")))?;
-        targets.push(target(name, url, Role::Ui)?);
+        targets.push(target(name, beneath(web, path), Role::Ui)?);
     }
     targets.push(target("executor", executor.clone(), Role::Executor)?);
     Ok(targets)
@@ -129,6 +128,49 @@ pub fn local_url(addr: SocketAddr) -> Result<Url, Unusable> {
     parse_url(&format!("http://{}", SocketAddr::new(ip, addr.port())))
 }
 
+/// Where a Spark's web service is, such as `https://ops.example/spark` behind a proxy: its paths are beneath that.
+pub fn web_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error: url::ParseError| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => Ok(url),
+        "http" | "https" => Err("write it without ? and #".to_owned()),
+        _ => Err("it begins with http:// or https://".to_owned()),
+    }
+}
+
+/// The page or answer `path` of the web service at `web`.
+pub fn beneath(web: &Url, path: &str) -> Url {
+    let mut url = web.clone();
+    url.set_path(&format!("{}{path}", web.path().trim_end_matches('/')));
+    url
+}
+
 fn parse_url(text: &str) -> Result<Url, Unusable> {
     text.parse().map_err(|error| Unusable::Setting(format!("{text}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_service_may_be_beneath_a_path() {
+        for (web, page) in [
+            ("http://127.0.0.1:3003", "http://127.0.0.1:3003/api/healthz"),
+            ("https://ops.example/spark", "https://ops.example/spark/api/healthz"),
+            ("https://ops.example/spark/", "https://ops.example/spark/api/healthz"),
+        ] {
+            assert_eq!(beneath(&web_url(web).unwrap(), "/api/healthz").as_str(), page);
+        }
+        for (text, why) in [
+            ("ops.example", "relative URL without a base"),
+            ("localhost:3003", "it begins with http:// or https://"),
+            ("nats://ops.example", "it begins with http:// or https://"),
+            ("http://", "empty host"),
+            ("http://ops.example/?a=b", "write it without ? and #"),
+            ("http://ops.example/#a", "write it without ? and #"),
+        ] {
+            assert_eq!(web_url(text).unwrap_err(), why, "{text}");
+        }
+    }
 }

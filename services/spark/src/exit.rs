@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use anyhow::Error;
 use spark_core::config::ConfigError;
 
+use crate::output::complain;
+
 /// The command did what it was asked, and what it found is bad: a failed gate, a failed smoke test.
 pub const FAILED: u8 = 1;
 /// There is nothing to judge by: no data, unreachable, or still replaying.
@@ -48,7 +50,7 @@ pub fn report(outcome: Result<ExitCode, Error>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("spark: {}", spark_aggregator::follow::describe(error.as_ref()));
+            complain!("spark: {}", spark_aggregator::follow::describe(error.as_ref()));
             if error.downcast_ref::<Unusable>().is_some() { USAGE.into() } else { FAILED.into() }
         }
     }

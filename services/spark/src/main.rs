@@ -3,14 +3,13 @@
 //! The one binary. Only this crate wires parts together, reads the environment and installs the global metrics recorder
 //! and log subscriber.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
-
 mod cli;
 mod commands;
 mod configuration;
 mod demo;
 mod edge;
 mod exit;
+mod output;
 mod reload;
 mod services;
 mod stand_in;

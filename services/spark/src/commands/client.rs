@@ -6,6 +6,8 @@ use anyhow::anyhow;
 use serde_json::Value;
 use url::Url;
 
+use crate::configuration::beneath;
+
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer of the API.
@@ -29,12 +31,12 @@ impl Answer {
 }
 
 /// The URL of an API path, with query parameters.
-pub fn api_url(base: &Url, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Url> {
-    let mut url = base.join(path)?;
+pub fn api_url(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+    let mut url = beneath(base, path);
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
-    Ok(url)
+    url
 }
 
 fn agent() -> ureq::Agent {

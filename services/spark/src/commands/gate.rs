@@ -8,27 +8,28 @@ use spark_aggregator::follow::describe;
 use super::client::{self, Answer};
 use crate::cli::{GateArgs, OutputFormat};
 use crate::exit;
+use crate::output::{complain, say};
 
 /// Runs `spark gate`.
 pub fn gate(args: &GateArgs) -> anyhow::Result<ExitCode> {
     let profile: Vec<(&str, &str)> = args.profile.iter().map(|name| ("profile", name.as_str())).collect();
-    let url = client::api_url(&args.server.url, "/api/tools/status", &profile)?;
+    let url = client::api_url(&args.server.url, "/api/tools/status", &profile);
     let asked = if args.dry_run { client::get(&url) } else { client::post(&url) };
     let answer = match asked {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("spark gate: {}", describe(error.as_ref()));
+            complain!("spark gate: {}", describe(error.as_ref()));
             return Ok(exit::NO_DATA.into());
         }
     };
     match answer.status {
         200 => {}
         400..=499 => {
-            eprintln!("spark gate: {}", answer.problem());
+            complain!("spark gate: {}", answer.problem());
             return Ok(exit::USAGE.into());
         }
         _ => {
-            eprintln!("spark gate: {}", answer.problem());
+            complain!("spark gate: {}", answer.problem());
             return Ok(exit::NO_DATA.into());
         }
     }
@@ -47,7 +48,7 @@ fn exit_code(verdict: Option<&str>, strict: bool) -> u8 {
 
 fn print(args: &GateArgs, answer: &Answer) -> anyhow::Result<()> {
     if args.format == OutputFormat::Json {
-        println!("{}", serde_json::to_string_pretty(&answer.body)?);
+        say!("{}", serde_json::to_string_pretty(&answer.body)?)?;
         return Ok(());
     }
     let text = |value: &Value| match value {
@@ -64,17 +65,17 @@ fn print(args: &GateArgs, answer: &Answer) -> anyhow::Result<()> {
         } else {
             format!("{observed} {unit}, limit {threshold} {unit}")
         };
-        println!("{:<8} {:<24} {figures}  ({})", text(&check["verdict"]), text(&check["id"]), text(&check["reason"]));
+        say!("{:<8} {:<24} {figures}  ({})", text(&check["verdict"]), text(&check["id"]), text(&check["reason"]))?;
     }
     let passed = checks.iter().filter(|check| check["verdict"] == "pass").count();
     let (verdict, profile) = (text(&answer.body["verdict"]), text(&answer.body["profile"]));
-    println!(
+    say!(
         "gate: {verdict}, {passed}/{} checks passed, profile {profile}, at {}",
         checks.len(),
         text(&answer.body["at"])
-    );
+    )?;
     if !args.dry_run {
-        println!("decision {} is in the log", text(&answer.body["id"]));
+        say!("decision {} is in the log", text(&answer.body["id"]))?;
     }
     Ok(())
 }

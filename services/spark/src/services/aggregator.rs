@@ -29,6 +29,7 @@ use super::web::render;
 use crate::cli::AggregatorArgs;
 use crate::configuration::{self, Overrides};
 use crate::edge;
+use crate::output::say;
 
 /// The name under which the aggregator declares.
 const CONTROL_AGENT: &str = "aggregator";
@@ -104,7 +105,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         }
     };
     let admin = Admin { metrics: metrics_render, health };
-    println!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?);
+    say!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?)?;
     running.start(&folding, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&folding, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 

@@ -22,6 +22,7 @@ use super::partitions::told_wrongly;
 use crate::cli::{NatsArgs, NatsInitArgs};
 use crate::edge;
 use crate::exit::Unusable;
+use crate::output::say;
 
 /// How long to wait before looking for the stream again.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(100);
@@ -166,9 +167,9 @@ pub fn nats_init(args: NatsInitArgs) -> anyhow::Result<ExitCode> {
         let streams = jetstream::init(&client, &options).await.context("make the streams")?;
         for stream in streams {
             match stream.outcome {
-                Outcome::Created => println!("stream {}: created", stream.stream),
-                Outcome::Unchanged => println!("stream {}: is there", stream.stream),
-                Outcome::Updated(changes) => println!("stream {}: changed ({changes})", stream.stream),
+                Outcome::Created => say!("stream {}: created", stream.stream)?,
+                Outcome::Unchanged => say!("stream {}: is there", stream.stream)?,
+                Outcome::Updated(changes) => say!("stream {}: changed ({changes})", stream.stream)?,
             }
         }
         client.close().await;

@@ -20,6 +20,7 @@ use super::running::{Running, Stage};
 use super::up::writer;
 use super::{nats, prepare_data, refuse_to_expose};
 use crate::cli::WebArgs;
+use crate::output::say;
 use crate::{edge, stand_in};
 
 /// The name under which the web service decides.
@@ -70,7 +71,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
         running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
     let app = app(projections.into(), LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
-    println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
+    say!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?)?;
     running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
