@@ -5,6 +5,7 @@
 mod beside;
 mod blackbox;
 mod checks;
+mod connection;
 mod drain;
 mod footprint;
 mod jetstream;
