@@ -83,7 +83,7 @@ impl JetStreamLog {
         }
     }
 
-    async fn info(&self) -> Result<Info, OpenError> {
+    pub(super) async fn info(&self) -> Result<Info, OpenError> {
         let stream = self.stream.clone();
         self.client.connected(Instant::now() + CONNECTION_PATIENCE).await?;
         stream::info(&self.context, self.partition).await.map_err(|source| {

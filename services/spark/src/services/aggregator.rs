@@ -19,7 +19,7 @@ use spark_eventlog::jetstream::{Client, JetStreamLog};
 use spark_eventlog::{EventLog, clock};
 
 use super::admin::{self, Admin};
-use super::nats::{self, NatsPublisher};
+use super::nats::{self, Follows, NatsPublisher};
 use super::partitions::{self, Stores, open_stream_projection};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
@@ -53,15 +53,15 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let stores = Stores { data: &args.common.data, name: "store" };
     let at_least = args.partitions.iter().max().map_or(1, |last| last.saturating_add(1));
     let partitions = partitions::known(&client, &stores, at_least).await;
-    let all: Vec<u16> = (0..partitions.get()).collect();
-    let owned = partitions::owned(&args.partitions, &all)?;
+    let owned = partitions::owned(&args.partitions, partitions)?;
     // What is derived is over all partitions: whoever declares follows those of others too.
     let leads = owned.contains(&DECLARING);
+    let follows = if leads { Follows::All(partitions) } else { Follows::Only(owned.clone()) };
 
     let folding = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
+    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, refusals, follows, stop));
     let (letters, office) = dead_letters();
     let post: Arc<dyn Publish> = Arc::new(NatsPublisher(client.publisher()));
     running.start(&folding, "dead letters", |stop| async move {
@@ -70,7 +70,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     });
     let mut projections = Vec::new();
     let mut declaring = None;
-    for partition in if leads { all } else { owned.clone() } {
+    for partition in if leads { (0..partitions.get()).collect() } else { owned.clone() } {
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
         let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());

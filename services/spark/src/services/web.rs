@@ -15,6 +15,7 @@ use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
+use super::nats::Follows;
 use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
 use super::up::writer;
@@ -48,7 +49,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let serving = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
+    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, Follows::All(partitions), stop));
     let mut projections = Vec::new();
     let mut control = None;
     for partition in 0..partitions.get() {
