@@ -9,6 +9,7 @@ pub mod config;
 pub mod fold;
 pub mod gate;
 pub mod health;
+pub mod judge;
 pub mod latency;
 pub mod merkle;
 pub mod page;

@@ -1,5 +1,6 @@
 //! The one configuration: its types, its defaults, and its rules. Reading files and the environment is done elsewhere.
 
+mod canary;
 mod condition;
 mod dns;
 mod objective;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
+pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
 pub use dns::{DnsQuestion, DnsUrlError, RecordType};
 pub use objective::{
@@ -42,6 +44,9 @@ pub struct Config {
     pub objectives: Vec<Objective>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
+    /// How canaries are judged.
+    #[serde(skip_serializing_if = "Canary::is_default")]
+    pub canary: Canary,
     /// The probe agent's own settings.
     pub probe: Probe,
 }
@@ -100,6 +105,7 @@ impl Default for Config {
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),
             ]),
+            canary: Canary::default(),
             probe: Probe::default(),
         }
     }

@@ -109,6 +109,9 @@ impl Config {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
         }
+        if let Some((key, message)) = self.canary.broken_rule() {
+            return Some(Broken { path: vec![Step::Key("canary"), Step::Key(key)], message });
+        }
         self.probe
             .broken_rule()
             .map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })
