@@ -5,6 +5,7 @@
 
 pub mod boots;
 pub mod bucket;
+pub mod canary;
 pub mod config;
 pub mod fold;
 pub mod gate;
