@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 const REAL_MAX: Duration = Duration::from_secs(25);
 /// How long the built-in target takes to answer: long beside what a busy machine adds.
 const HEALTHY_DELAY: Duration = Duration::from_millis(5);
-const SICK_DELAY: Duration = Duration::from_millis(15);
+const SICK_DELAY: Duration = Duration::from_millis(25);
 /// The sick variant fails each time that its count of requests divides by this.
 const SICK_EACH: u64 = 5;
 

@@ -73,7 +73,7 @@ async fn two_targets_are_compared_by_the_leaves_of_their_time() {
     assert_eq!(comparison["baseline"]["observed"], 150);
     assert_eq!(
         (&comparison["candidate"]["failed"], &comparison["candidate"]["to"]),
-        (&json!(19), &json!(rfc3339(NOON)))
+        (&json!(18), &json!(rfc3339(NOON)))
     );
     assert_eq!(comparison["settings"]["alpha"], "1%");
     assert_eq!((&compared["recorded"], compared["seq"].is_number()), (&json!(true), true));

@@ -3,7 +3,7 @@
 use spark_schemas::Name;
 use spark_schemas::event::{CheckResult, CheckVerdict, Verdict};
 
-use crate::config::Canary;
+use crate::config::{Alpha, Canary};
 use crate::gate;
 use crate::judge::{Side, compare};
 use crate::units::{DurationUs, RatioPpm, decimal};
@@ -100,14 +100,22 @@ pub struct MockRuns {
     pub baseline: Vec<Run>,
     /// One that behaves the same.
     pub healthy: Vec<Run>,
-    /// One that is three times as slow and fails one time in five.
+    /// One that is five times as slow and fails one time in five.
     pub sick: Vec<Run>,
 }
 
 /// What a mock is judged by. Its sick variant is far beyond; a busy machine makes no healthy one look like it.
 pub fn mock_settings() -> Canary {
-    let far = RatioPpm(500_000);
-    Canary { samples_min: u64::from(MOCK_RUNS), latency_warn: far, latency_fail: far, ..Canary::default() }
+    let far = RatioPpm(300_000);
+    Canary {
+        alpha: Alpha::Tenth,
+        samples_min: u64::from(MOCK_RUNS),
+        latency_warn: far,
+        latency_fail: far,
+        slow_warn: far,
+        slow_fail: far,
+        ..Canary::default()
+    }
 }
 
 /// Three checks, which pass when the machinery works: the built-in target answers, the judge passes its healthy variant,
@@ -201,11 +209,11 @@ mod tests {
         use CheckVerdict::{Fail, NoData, Pass};
         let well = || runs(100, 5_000, 0);
         let of = |baseline, healthy, sick| verdicts(&mock_checks(&MockRuns { baseline, healthy, sick }));
-        assert_eq!(of(well(), well(), runs(100, 15_000, 5)), [Pass; 3]);
+        assert_eq!(of(well(), well(), runs(100, 25_000, 5)), [Pass; 3]);
         assert_eq!(of(well(), well(), well()), [Pass, Pass, Fail], "a judge that sees nothing");
-        assert_eq!(of(well(), runs(100, 15_000, 5), runs(100, 15_000, 5)), [Fail, Fail, Pass]);
-        assert_eq!(of(well(), well(), runs(100, 15_000, 0)), [Pass, Pass, Fail], "errors that did not show");
-        assert_eq!(of(runs(50, 5_000, 0), well(), runs(100, 15_000, 5)), [Pass, Fail, Fail]);
+        assert_eq!(of(well(), runs(100, 25_000, 5), runs(100, 25_000, 5)), [Fail, Fail, Pass]);
+        assert_eq!(of(well(), well(), runs(100, 25_000, 0)), [Pass, Pass, Fail], "errors that did not show");
+        assert_eq!(of(runs(50, 5_000, 0), well(), runs(100, 25_000, 5)), [Pass, Fail, Fail]);
         assert_eq!(of(Vec::new(), Vec::new(), Vec::new()), [NoData; 3]);
     }
 }
