@@ -95,6 +95,8 @@ metrics! {
     HTTP_DURATION: Histogram = "spark_http_request_duration_seconds";
     /// Gate decisions, by verdict.
     GATE_DECISIONS: Counter = "spark_gate_decisions_total";
+    /// Canary runs, by mode and verdict.
+    CANARY_RUNS: Counter = "spark_canary_runs_total";
     /// Configuration reloads, by result.
     CONFIG_RELOADS: Counter = "spark_config_reloads_total";
     /// Live event streams that are open.

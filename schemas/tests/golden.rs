@@ -20,6 +20,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
     let rest = [
         ("leaf".to_owned(), leaf(&payload).encode().unwrap()),
         ("event.rejected.several".to_owned(), to_msgpack(&support::rejected_several())),
+        ("event.canary_ran.compared".to_owned(), to_msgpack(&support::canary_compared())),
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
@@ -60,6 +61,8 @@ fn golden_events_read_as_the_values_they_were_written_from() {
     }
     let bytes = golden("event.heartbeat.fares");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
+    let bytes = golden("event.canary_ran.compared");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::canary_compared());
     for event in least_events() {
         let bytes = golden(&format!("event.{}.least", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);

@@ -207,6 +207,61 @@ pub struct CanaryRan {
     /// Who asked.
     #[serde(default)]
     pub by: String,
+    /// What was compared with what; only of mode `compare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<CanaryComparison>,
+    /// The build that ran it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub build: String,
+}
+
+/// All that is needed, besides the log, to make a comparison's verdict again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryComparison {
+    /// What the candidate was held against.
+    pub baseline: CanarySide,
+    /// What was judged.
+    pub candidate: CanarySide,
+    /// The deployment that lies between them, when one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
+    /// The logs that the samples were read from (`EVENTS@<created>`), one for each position.
+    pub logs: Vec<String>,
+    /// Up to where they were read.
+    pub positions: Vec<StreamPosition>,
+    /// The configuration's `[canary]` by which it was judged, in canonical JSON.
+    pub settings: String,
+    /// The version of the judge's arithmetic.
+    pub semantics: u32,
+}
+
+/// One side of a comparison: a target over a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanarySide {
+    /// The target; all its agents' observations count.
+    pub target: Name,
+    /// Slots count that begin at this instant or later …
+    pub from_ns: TimeNs,
+    /// … and before this one …
+    pub to_ns: TimeNs,
+    /// … unless they begin in one of these times, which maintenance took out; apart and in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<TimeSpan>,
+    /// How many observations that were.
+    pub observed: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// How many more slots could not run.
+    pub missed: u64,
+}
+
+/// A time from an instant up to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct TimeSpan {
+    /// The first instant in it.
+    pub from_ns: TimeNs,
+    /// The first instant after it.
+    pub to_ns: TimeNs,
 }
 
 /// What a canary runs against.

@@ -113,6 +113,8 @@ pub fn full_events() -> Vec<Event> {
             verdict: Verdict::Warn,
             checks: checks(),
             by: "ci".to_owned(),
+            comparison: None,
+            build: String::new(),
         }
         .into(),
         GateDecided {
@@ -316,4 +318,38 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.split_whitespace().flat_map(str::chars).collect();
     digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
+}
+
+/// A canary that compared two times of one target, with every field.
+pub fn canary_compared() -> Event {
+    let side = |from_ns: TimeNs, excluded| CanarySide {
+        target: name("checkout"),
+        from_ns,
+        to_ns: TimeNs(from_ns.0 + 600_000_000_000),
+        excluded,
+        observed: 118,
+        failed: 1,
+        missed: 2,
+    };
+    let deployed = TimeNs(AT.0 + 600_000_000_000);
+    let service = name("executor");
+    CanaryRan {
+        id: "c0ffee02".into(),
+        at_ns: AT,
+        mode: CanaryMode::Compare,
+        verdict: Verdict::Warn,
+        checks: checks(),
+        by: "ci".to_owned(),
+        comparison: Some(CanaryComparison {
+            baseline: side(AT, vec![TimeSpan { from_ns: AT, to_ns: TimeNs(AT.0 + 60_000_000_000) }]),
+            candidate: side(deployed, Vec::new()),
+            deployment: Some(Deployment { at_ns: deployed, service, version: "2.4.1".to_owned(), by: "ci".to_owned() }),
+            logs: vec!["EVENTS@1790000000000000000".to_owned()],
+            positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
+            settings: "{\"alpha\":\"1%\"}".to_owned(),
+            semantics: 1,
+        }),
+        build: "0.1.0 (0123456789ab)".to_owned(),
+    }
+    .into()
 }

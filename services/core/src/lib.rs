@@ -5,10 +5,12 @@
 
 pub mod boots;
 pub mod bucket;
+pub mod canary;
 pub mod config;
 pub mod fold;
 pub mod gate;
 pub mod health;
+pub mod judge;
 pub mod latency;
 pub mod merkle;
 pub mod openslo;

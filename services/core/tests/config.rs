@@ -38,7 +38,7 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "enviroment = \"production\"\n",
         (1, 1),
         "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
-         `openslo`, `profiles`, `probe`",
+         `openslo`, `profiles`, `canary`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",
@@ -50,6 +50,9 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     );
     let probe = "unknown field `lingr`, expected one of `linger`, `concurrency`, `outbox_bytes_max`";
     assert_refused("[probe]\nlingr = \"1s\"\n", (2, 1), probe);
+    let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
+                  `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
+    assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
     let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
@@ -426,4 +429,25 @@ fn a_short_configuration_has_the_defaults() {
     let names: Vec<&str> = config.profiles.keys().map(|name| name.as_str()).collect();
     assert_eq!((config.profile.as_str(), names), ("dev", vec!["dev", "prod"]));
     assert_eq!(Config::from_toml("").unwrap(), Config::default());
+}
+
+#[test]
+fn a_canary_that_could_not_be_judged_is_refused() {
+    let refused =
+        |line: &str, column, message: &str| assert_refused(&format!("[canary]\n{line}\n"), (2, column), message);
+    let levels = "\"3%\" is no level of significance; there are: 10%, 5%, 2%, 1%, 0.5%, 0.1%";
+    refused("alpha = \"3%\"", 9, levels);
+    let level = "this is the number `0.01`, expected a level of significance in quotes, such as \"1%\"";
+    refused("alpha = 0.01", 9, level);
+    for samples in ["19", "200001"] {
+        refused(&format!("samples_min = {samples}"), 15, "samples_min must be from 20 to 200000");
+    }
+    refused("errors_warn = \"0%\"", 15, "errors_warn must be more than 0%: every difference would matter");
+    refused("latency_fail = \"4%\"", 16, "latency_fail must be at least latency_warn (5%)");
+    // What is not written is not where it breaks a rule, so its table is.
+    refused("slow_warn = \"6%\"", 1, "slow_fail must be at least slow_warn (6%)");
+    let config = Config::from_toml("[canary]\nalpha = \"0.5%\"\nlatency_fail = \"50%\"\n").unwrap();
+    assert_eq!(Config::from_canonical_json(&config.canonical_json()).unwrap(), config);
+    let silent = Config::from_toml("").unwrap();
+    assert!(!silent.canonical_json().contains("canary"), "digests of configurations without it stay as they were");
 }

@@ -3,6 +3,7 @@
 //! The one binary. Only this crate wires parts together, reads the environment and installs the global metrics recorder
 //! and log subscriber.
 
+mod canary;
 mod cli;
 mod commands;
 mod configuration;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, NatsCommand};
+use crate::cli::{Cli, Command, NatsCommand, VerifyCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Some(Command::Nats(NatsCommand::Init(args))) => services::nats_init(args),
         Some(Command::Nats(NatsCommand::Keys(args))) => commands::nats_keys(&args),
         Some(Command::Gate(args)) => commands::gate(&args),
+        Some(Command::Canary(args)) => commands::canary(&args),
+        Some(Command::Verify(VerifyCommand::Canary(args))) => commands::verify_canary(&args),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

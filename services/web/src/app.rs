@@ -9,13 +9,16 @@ use serde::Serialize;
 use spark_aggregator::{FoldStatus, Projections, StoreGone};
 use spark_core::health::{Component, Health, judge};
 use spark_core::view::{Slo, View};
+use spark_eventlog::EventLog;
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::EventWriter;
 use spark_schemas::TimeNs;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
 use crate::live::LivePages;
+use crate::probing::Probing;
 use crate::recent::RecentAnswers;
 use crate::standing::Standing;
 
@@ -58,6 +61,10 @@ pub struct App {
     pub projections: Projections,
     /// Which log they follow.
     pub log_mode: LogMode,
+    /// The logs that they follow, in the same order: where the samples of canaries are read.
+    pub logs: Vec<Arc<dyn EventLog>>,
+    /// Checks endpoints for canaries.
+    pub probing: Arc<dyn Probing>,
     /// Writes the decisions that are made here.
     pub writer: Arc<EventWriter>,
     /// The edge's clock.
@@ -120,6 +127,8 @@ pub(crate) struct Server {
     pub(crate) assets: Assets,
     pub(crate) live: LivePages,
     pub(crate) recent: RecentAnswers,
+    /// One canary runs at a time: each asks endpoints or reads the log for a while.
+    pub(crate) canary_turn: Semaphore,
     /// Ends the streams when the service shuts down.
     pub(crate) shutdown: CancellationToken,
 }
@@ -127,7 +136,14 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(app: Arc<App>, shutdown: CancellationToken) -> Arc<Self> {
         let recent = RecentAnswers::new(app.shared_at_most);
-        Arc::new(Self { app, assets: Assets::embedded(), live: LivePages::default(), recent, shutdown })
+        Arc::new(Self {
+            app,
+            assets: Assets::embedded(),
+            live: LivePages::default(),
+            recent,
+            canary_turn: Semaphore::new(1),
+            shutdown,
+        })
     }
 }
 

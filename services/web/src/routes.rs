@@ -11,7 +11,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
-use crate::api::{config, gate, health, log, metrics, smoke, targets, windows};
+use crate::api::{canary, config, gate, health, log, metrics, smoke, targets, windows};
 use crate::app::{App, Server};
 use crate::{assets, guard, live, pages};
 
@@ -33,6 +33,9 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/assets/{file}", get(assets::get))
         .route("/api/healthz", get(health::get))
         .route("/api/tools/status", get(gate::preview).post(gate::decide_now))
+        .route("/api/tools/canary", get(canary::recent).post(canary::run))
+        .route("/api/tools/canary/{id}", get(canary::one))
+        .route("/api/tools/canary/{id}/verify", get(canary::verify))
         .route("/api/tools/smoke", get(smoke::get))
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))

@@ -1,5 +1,6 @@
 //! The one configuration: its types, its defaults, and its rules. Reading files and the environment is done elsewhere.
 
+mod canary;
 mod condition;
 mod dns;
 mod explain;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
+pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
 pub use objective::{
@@ -48,6 +50,9 @@ pub struct Config {
     pub openslo: Vec<String>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
+    /// How canaries are judged.
+    #[serde(skip_serializing_if = "Canary::is_default")]
+    pub canary: Canary,
     /// The probe agent's own settings.
     pub probe: Probe,
 }
@@ -107,6 +112,7 @@ impl Default for Config {
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),
             ]),
+            canary: Canary::default(),
             probe: Probe::default(),
         }
     }

@@ -119,6 +119,9 @@ impl Config {
         if let Some(broken) = self.broken_rule_of_objectives() {
             return Some(broken);
         }
+        if let Some((key, message)) = self.canary.broken_rule() {
+            return Some(Broken { path: vec![Step::Key("canary"), Step::Key(key)], message });
+        }
         self.probe
             .broken_rule()
             .map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })

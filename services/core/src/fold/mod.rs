@@ -270,11 +270,11 @@ impl State {
             Mark::TooManyHoles => return Err(format!("frame {seq} leaves too many holes in its boot's numbers")),
         }
         let frame = decoded?;
-        match latest_slot(&frame) {
-            Some(slot) if slot.0 > leaf.received_ns.saturating_add(AHEAD_MAX_NS) => {
+        match too_far_ahead(&frame, leaf) {
+            Some(slot) => {
                 Err(format!("a slot at {slot} ns is more than 5 min ahead of the log's time {} ns", leaf.received_ns))
             }
-            _ => Ok(Some((subject, frame))),
+            None => Ok(Some((subject, frame))),
         }
     }
 
@@ -304,6 +304,11 @@ impl State {
         }
         hasher.finalize().into()
     }
+}
+
+/// The latest slot that the frame speaks of, where the log can't have received it so long before.
+pub(crate) fn too_far_ahead(frame: &Frame, leaf: &Leaf<'_>) -> Option<TimeNs> {
+    latest_slot(frame).filter(|slot| slot.0 > leaf.received_ns.saturating_add(AHEAD_MAX_NS))
 }
 
 /// The latest slot that the frame speaks of.

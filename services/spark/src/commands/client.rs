@@ -54,6 +54,12 @@ pub fn post(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().post(url.as_str()).send_empty())
 }
 
+/// `POST url` with a body in JSON.
+pub fn post_json(url: &Url, body: &Value) -> anyhow::Result<Answer> {
+    let request = agent().post(url.as_str()).header("content-type", "application/json");
+    read(url, request.send(body.to_string()))
+}
+
 fn read(url: &Url, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Answer> {
     let mut response = response.map_err(|error| anyhow!(error).context(format!("no answer from {url}")))?;
     let status = response.status().as_u16();

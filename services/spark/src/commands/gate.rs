@@ -37,7 +37,8 @@ pub fn gate(args: &GateArgs) -> anyhow::Result<ExitCode> {
     Ok(exit_code(answer.body.get("verdict").and_then(Value::as_str), args.strict).into())
 }
 
-fn exit_code(verdict: Option<&str>, strict: bool) -> u8 {
+/// What a verdict is to a script.
+pub(super) fn exit_code(verdict: Option<&str>, strict: bool) -> u8 {
     match verdict {
         Some("pass") => 0,
         Some("warn") if !strict => 0,

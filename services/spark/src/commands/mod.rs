@@ -1,5 +1,6 @@
 //! Commands that ask a running Spark, or look at a file, and end.
 
+mod canary;
 mod check;
 mod client;
 mod gate;
@@ -7,6 +8,7 @@ mod nats_accounts;
 mod nats_keys;
 mod smoke;
 
+pub use canary::{canary, verify_canary};
 pub use check::check;
 pub use gate::gate;
 pub use nats_keys::nats_keys;

@@ -92,6 +92,8 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let app = app(
         projection.clone().into(),
         LogMode::Archive,
+        vec![Arc::clone(&log)],
+        Arc::clone(&context),
         Arc::clone(&control),
         build,
         started,

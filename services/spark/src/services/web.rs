@@ -11,6 +11,7 @@ use spark_core::view::DECLARING;
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{EventLog, clock};
+use spark_probe::check::CheckContext;
 use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
 use super::up::writer;
 use super::{nats, prepare_data, refuse_to_expose};
+use crate::canary::CanaryProbing;
 use crate::cli::WebArgs;
 use crate::output::say;
 use crate::{edge, stand_in};
@@ -50,12 +52,13 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let mut running = Running::default();
     let nats = client.clone();
     running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, Follows::All(partitions), stop));
-    let mut projections = Vec::new();
+    let (mut projections, mut logs) = (Vec::new(), Vec::new());
     let mut control = None;
     for partition in 0..partitions.get() {
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
         let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());
+        logs.push(Arc::clone(&log));
         if partition == DECLARING {
             control = Some(writer(&log, partition, CONTROL_AGENT)?);
         }
@@ -71,7 +74,19 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     if let Some(listener) = stand_in {
         running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
-    let app = app(projections.into(), LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
+    let context = Arc::new(CheckContext::new(|name| std::env::var(name).ok()));
+    let app = app(
+        projections.into(),
+        LogMode::Jetstream,
+        logs,
+        context,
+        control,
+        build,
+        started,
+        &listener,
+        is_stand_in,
+        &metrics,
+    )?;
     say!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?)?;
     running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
@@ -87,6 +102,8 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn app(
     projections: Projections,
     log_mode: LogMode,
+    logs: Vec<Arc<dyn EventLog>>,
+    checks: Arc<CheckContext>,
     writer: Arc<EventWriter>,
     build: BuildInfo,
     started: TimeNs,
@@ -98,6 +115,8 @@ pub(super) fn app(
         metrics_render: render(&projections, metrics),
         projections,
         log_mode,
+        logs,
+        probing: Arc::new(CanaryProbing::new(checks)),
         writer,
         clock: clock::system(),
         build,

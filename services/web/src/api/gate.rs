@@ -23,7 +23,7 @@ use crate::past;
 use crate::standing::Standing;
 
 /// Who asks, when nobody says.
-const ANONYMOUS: &str = "api";
+pub(crate) const ANONYMOUS: &str = "api";
 
 /// A decision as scripts read it.
 #[derive(Debug, Serialize)]
@@ -36,8 +36,9 @@ pub(crate) struct Body {
     evidence: Evidence,
 }
 
+/// A check as scripts read it, of the gate and of canaries.
 #[derive(Debug, Serialize)]
-struct Check {
+pub(crate) struct Check {
     id: String,
     verdict: CheckVerdict,
     /// A number for a figure, a text for a state, null when there was none.

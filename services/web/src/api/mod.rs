@@ -1,5 +1,6 @@
 //! The API: one module for each thing it tells.
 
+pub(crate) mod canary;
 pub(crate) mod config;
 pub(crate) mod gate;
 pub(crate) mod health;

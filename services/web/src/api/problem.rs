@@ -33,6 +33,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-target", "There is no such target", detail)
     }
 
+    pub(crate) fn unknown_canary(id: &str) -> Self {
+        let detail = format!("No canary {id:?} is among the latest; /api/tools/canary lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-canary", "There is no such canary", detail)
+    }
+
     pub(crate) fn unknown_path(path: &str) -> Self {
         let detail = format!("Nothing answers at {path}.");
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "There is nothing here", detail)
