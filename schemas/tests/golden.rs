@@ -22,6 +22,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("event.rejected.several".to_owned(), to_msgpack(&support::rejected_several())),
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
+        ("event.alert.burn".to_owned(), to_msgpack(&support::burn_alert())),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
@@ -60,6 +61,8 @@ fn golden_events_read_as_the_values_they_were_written_from() {
     }
     let bytes = golden("event.heartbeat.fares");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
+    let bytes = golden("event.alert.burn");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::burn_alert());
     for event in least_events() {
         let bytes = golden(&format!("event.{}.least", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);

@@ -50,6 +50,22 @@ pub fn full_heartbeat() -> Event {
     Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us, queue_bytes, clock_steps, clock_step_us }.into()
 }
 
+/// An alert with what it says since alerts are on burn rates.
+pub fn burn_alert() -> Event {
+    Alert {
+        id: "a2".into(),
+        at_ns: AT,
+        slo: name("checkout-availability"),
+        state: AlertState::Resolved,
+        reason: "burn rate 15 in 1h and 2.5 in 5m: not both above 14.4".to_owned(),
+        severity: Some(name("page")),
+        long: "1h".into(),
+        short: "5m".into(),
+        previous: "a1".into(),
+    }
+    .into()
+}
+
 /// Every kind with every field that there was at first.
 pub fn full_events() -> Vec<Event> {
     vec![
@@ -135,6 +151,10 @@ pub fn full_events() -> Vec<Event> {
             slo: name("checkout-availability"),
             state: AlertState::Firing,
             reason: "burns 15 times faster than the budget allows".to_owned(),
+            severity: None,
+            long: "".into(),
+            short: "".into(),
+            previous: "".into(),
         }
         .into(),
         Notified {

@@ -14,6 +14,7 @@ pub mod merkle;
 pub mod page;
 pub mod schedule;
 pub mod series;
+pub mod slo;
 pub mod units;
 mod varint;
 pub mod view;
