@@ -10,6 +10,7 @@ pub mod fold;
 pub mod gate;
 pub mod health;
 pub mod latency;
+pub mod ledger;
 pub mod merkle;
 pub mod page;
 pub mod schedule;

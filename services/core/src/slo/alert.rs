@@ -92,7 +92,7 @@ impl<'a> AlertView<'a> {
 fn judge(objective: &Objective, alert: &BurnAlert, burns: &[Burn]) -> (Condition, String) {
     let counts_in = |window: Window| burns.iter().find(|burn| burn.window == window)?.counts;
     let (Some(long), Some(short)) = (counts_in(alert.long), counts_in(alert.short)) else {
-        return (Condition::NoData, "no figures: the objective's events are being counted anew".to_owned());
+        return (Condition::NoData, format!("no figures for {} and {}", alert.long, alert.short));
     };
     if long.events < alert.events_min || long.total() == 0 {
         let reason =

@@ -17,6 +17,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds another stretch.
+    pub const fn add(&mut self, other: &Self) {
+        self.good += other.good;
+        self.bad += other.bad;
+        self.events += other.events;
+        self.excluded += other.excluded;
+    }
+
     /// Good and bad together.
     pub const fn total(&self) -> u64 {
         self.good + self.bad
@@ -190,9 +198,9 @@ mod tests {
         assert_eq!((budget.total_milli, budget.left_milli, budget.spent_ppm), (100, -900, 10_000_000));
         assert_eq!((budget.left_ppm(), budget.exhaustion), (-9_000_000, Some(Exhaustion::Gone)));
 
-        let quiet = |pace| Budget::of(&counts(1_000, 0), 1_000, pace).unwrap().exhaustion;
-        assert_eq!(quiet(Some(&counts(5, 0))), Some(Exhaustion::Never));
-        assert_eq!(quiet(Some(&counts(0, 0))), None, "an hour without events says nothing of the pace");
+        let quiet = |pace: Counts| Budget::of(&counts(1_000, 0), 1_000, Some(&pace)).unwrap().exhaustion;
+        assert_eq!(quiet(counts(5, 0)), Some(Exhaustion::Never));
+        assert_eq!(quiet(counts(0, 0)), None, "an hour without events says nothing of the pace");
         assert_eq!(Budget::of(&counts(0, 0), 1_000, None), None);
     }
 
