@@ -27,6 +27,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
         ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
+        ("message.alert".to_owned(), to_msgpack(&support::alert_message())),
     ];
     full.chain(least).chain(rest).collect()
 }
@@ -81,6 +82,7 @@ fn golden_frames_leaves_and_messages_read_as_the_values_they_were_written_from()
     assert_eq!(rmp_serde::from_slice(&golden("message.window")).ok(), Some(support::window_message()));
     assert_eq!(rmp_serde::from_slice(&golden("message.health")).ok(), Some(support::health_message()));
     assert_eq!(rmp_serde::from_slice(&golden("message.gate")).ok(), Some(support::gate_message()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.alert")).ok(), Some(support::alert_message()));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use spark_schemas::derived::{GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
 use spark_schemas::event::*;
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, Frame, GAP_SUBJECT, Leaf, Name, TimeNs};
 
@@ -317,6 +317,19 @@ pub fn health_message() -> HealthMessage {
         state: TargetState::Up,
         at: "2026-01-01T00:05:00Z".to_owned(),
         reason: "the latest check passed".to_owned(),
+    }
+}
+
+pub fn alert_message() -> AlertMessage {
+    AlertMessage {
+        id: "a2".into(),
+        slo: name("checkout-availability"),
+        state: AlertState::Firing,
+        severity: Some(name("page")),
+        long: "1h".to_owned(),
+        short: "5m".to_owned(),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        reason: "burn rate 15 in 1h and 20 in 5m: both above 14.4".to_owned(),
     }
 }
 
