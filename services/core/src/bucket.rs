@@ -23,7 +23,7 @@ impl SeriesId {
     }
 
     /// Whether it is a ledger's.
-    pub(crate) const fn is_ledger(self) -> bool {
+    pub const fn is_ledger(self) -> bool {
         self.0 >= Self::LEDGERS
     }
 }
