@@ -1,9 +1,11 @@
 //! The figures of the pages as Prometheus gauges, set when somebody scrapes.
 
 use metrics::{Gauge, gauge};
+use spark_core::slo::ObjectiveView;
 use spark_core::view::{TargetView, View};
 use spark_core::window::Window;
 use spark_schemas::derived::TargetState;
+use spark_schemas::event::AlertState;
 use spark_schemas::{TimeNs, metric};
 
 use crate::Projections;
@@ -36,7 +38,28 @@ fn take(view: &View<'_>) -> Vec<(Gauge, f64)> {
     if let Ok(slo) = view.slo(None) {
         take_target(&mut values, view, OVER_ALL, &slo.targets, slo.staleness_us);
     }
+    view.objectives().iter().for_each(|objective| take_objective(&mut values, objective));
     values
+}
+
+fn take_objective(values: &mut Vec<(Gauge, f64)>, view: &ObjectiveView<'_>) {
+    let slo = || ("slo", view.objective.name.to_string());
+    let left = view.budget.map_or(f64::NAN, |budget| budget.left_ppm() as f64 / 1e6);
+    values.push((gauge!(metric::SLO_BUDGET_REMAINING, &[slo()]), left));
+    for burn in &view.burns {
+        let rate = burn.rate_milli.map_or(f64::NAN, |milli| milli as f64 / 1e3);
+        values.push((gauge!(metric::SLO_BURN_RATE, &[slo(), ("window", burn.window.to_string())]), rate));
+    }
+    for alert in &view.alerts {
+        let state = match alert.state() {
+            Some(AlertState::Firing) => 2.0,
+            Some(AlertState::Pending) => 1.0,
+            Some(AlertState::Resolved) | None => 0.0,
+        };
+        let windows = format!("{}/{}", alert.alert.long, alert.alert.short);
+        let labels = [slo(), ("severity", alert.alert.severity.to_string()), ("windows", windows)];
+        values.push((gauge!(metric::SLO_ALERT, &labels), state));
+    }
 }
 
 fn take_target(

@@ -3,6 +3,7 @@
 //!
 //! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
 
+pub mod alerts;
 mod catch_up;
 pub mod dead;
 pub mod derived;
@@ -13,6 +14,7 @@ pub mod gauges;
 mod projection;
 mod projections;
 pub mod recorder;
+mod recount;
 pub mod store;
 mod ticks;
 

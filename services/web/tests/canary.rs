@@ -230,7 +230,7 @@ async fn real_and_mock_have_a_verdict_for_each_check_and_are_recorded() {
     let expected = [("mock.probe", "pass"), ("mock.healthy", "pass"), ("mock.sick", "pass")];
     assert_eq!(verdicts(&mock), expected, "{mock}");
     let projection = service.world.lock().unwrap().projection.clone();
-    let kept = projection.view(NOON, |view| view.declarations().canaries.clone());
+    let kept = projection.view(NOON, |view| view.declarations().canaries.clone()).unwrap();
     let kept: Vec<&str> = kept.iter().map(|run| run.id.as_str()).collect();
     assert_eq!(kept, [&real, &named, &mock].map(|run| run["id"].as_str().unwrap()));
 }

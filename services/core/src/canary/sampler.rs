@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use spark_schemas::event::{CheckResult, Missed, Observed, Outcome, TimeSpan};
-use spark_schemas::{Boot, Class, Event, EventSubject, Frame, Leaf, Name, TimeNs};
+use spark_schemas::{Class, Event, Leaf, Name, TimeNs};
 
 use super::spans::is_in;
 use super::{Selection, SideOf};
 use crate::config::Canary;
-use crate::fold::too_far_ahead;
+use crate::fold::{Runs, accept};
 use crate::judge::{self, SAMPLES_MAX, Side, TooMany};
 
 /// Both sides' samples.
@@ -31,7 +31,7 @@ impl Samples {
 pub struct Sampler<'a> {
     sides: [(&'a SideOf, Drawn); 2],
     /// Frames that were looked at: a log may hold one twice.
-    frames: HashSet<(Name, Boot, u64)>,
+    runs: Runs,
 }
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ struct Drawn {
 impl<'a> Sampler<'a> {
     pub(super) fn new(selection: &'a Selection) -> Self {
         let sides = [&selection.baseline, &selection.candidate].map(|side| (side, Drawn::default()));
-        Self { sides, frames: HashSet::new() }
+        Self { sides, runs: Runs::default() }
     }
 
     /// Takes what a leaf has for either side. Frames that the fold rejects count for nothing here either.
@@ -52,13 +52,8 @@ impl<'a> Sampler<'a> {
         if leaf.gap_last_seq().is_some() {
             return;
         }
-        let Ok(subject) = leaf.subject.parse::<EventSubject>() else { return };
+        let Ok(Some((subject, frame))) = accept(&mut self.runs, leaf) else { return };
         if subject.class != Class::Obs {
-            return;
-        }
-        let Ok(frame) = Frame::decode(leaf.payload, &subject) else { return };
-        if too_far_ahead(&frame, leaf).is_some() || !self.frames.insert((subject.agent.clone(), frame.boot, frame.seq))
-        {
             return;
         }
         for event in &frame.events {
