@@ -178,7 +178,8 @@ mod tests {
     fn runs(count: u64, latency_us: u64, failing_each: u64) -> Vec<Run> {
         let run = |n: u64| Run {
             latency_us: latency_us + n % 7 * 10,
-            failure: (failing_each > 0 && n % failing_each == 0).then(|| "status 503, expected 200-299".to_owned()),
+            failure: (failing_each > 0 && n.is_multiple_of(failing_each))
+                .then(|| "status 503, expected 200-299".to_owned()),
         };
         (0..count).map(run).collect()
     }

@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn maintenances_of_a_target_are_cut_to_the_span_and_joined() {
         let span = |from, to| TimeSpan { from_ns: TimeNs(from), to_ns: TimeNs(to) };
-        let name = |text| Name::new(text).unwrap();
+        let name = |text: &str| Name::new(text).unwrap();
         let maintenance = |id, targets: &[&str], from, to| Maintenance {
             at_ns: TimeNs(0),
             id: name(id),
