@@ -1,4 +1,5 @@
 //! Canaries against the running program: the built-in target, the configured endpoints, and comparisons made from the log.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::thread;
 use std::time::Duration;

@@ -209,7 +209,7 @@ pub struct CanaryRan {
     pub by: String,
     /// What was compared with what; only of mode `compare`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comparison: Option<CanaryComparison>,
+    pub comparison: Option<Box<CanaryComparison>>,
     /// The build that ran it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub build: String,

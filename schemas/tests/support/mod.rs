@@ -373,7 +373,7 @@ pub fn canary_compared() -> Event {
         verdict: Verdict::Warn,
         checks: checks(),
         by: "ci".to_owned(),
-        comparison: Some(CanaryComparison {
+        comparison: Some(Box::new(CanaryComparison {
             baseline: side(AT, vec![TimeSpan { from_ns: AT, to_ns: TimeNs(AT.0 + 60_000_000_000) }]),
             candidate: side(deployed, Vec::new()),
             deployment: Some(Deployment { at_ns: deployed, service, version: "2.4.1".to_owned(), by: "ci".to_owned() }),
@@ -381,7 +381,7 @@ pub fn canary_compared() -> Event {
             positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
             settings: "{\"alpha\":\"1%\"}".to_owned(),
             semantics: 1,
-        }),
+        })),
         build: "0.1.0 (0123456789ab)".to_owned(),
     }
     .into()

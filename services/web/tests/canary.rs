@@ -1,5 +1,6 @@
 //! Canaries over the API: verdicts from the log's own leaves, recorded so that they can be made again, and every bad
 //! request refused with what would do.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 #[path = "support/http.rs"]
 mod http;

@@ -134,7 +134,7 @@ impl Selection {
             settings: settings_json(&self.settings),
             semantics: judge::SEMANTICS,
         };
-        ran(CanaryMode::Compare, checks, Some(comparison), circumstances)
+        ran(CanaryMode::Compare, checks, Some(Box::new(comparison)), circumstances)
     }
 }
 
@@ -146,7 +146,7 @@ impl Selection {
 pub fn ran(
     mode: CanaryMode,
     checks: Vec<CheckResult>,
-    comparison: Option<CanaryComparison>,
+    comparison: Option<Box<CanaryComparison>>,
     Circumstances { at, by, build }: Circumstances,
 ) -> CanaryRan {
     let verdict = gate::verdict(&checks);

@@ -68,14 +68,19 @@ impl Canary {
             let (min, max) = (Self::SAMPLES_MIN, Self::SAMPLES_MAX);
             return Some(("samples_min", format!("samples_min must be from {min} to {max}")));
         }
+        let default = Self::default();
         let pairs = [
-            ("latency_warn", self.latency_warn, "latency_fail", self.latency_fail),
-            ("slow_warn", self.slow_warn, "slow_fail", self.slow_fail),
-            ("errors_warn", self.errors_warn, "errors_fail", self.errors_fail),
+            ("latency_warn", self.latency_warn, "latency_fail", self.latency_fail, default.latency_fail),
+            ("slow_warn", self.slow_warn, "slow_fail", self.slow_fail, default.slow_fail),
+            ("errors_warn", self.errors_warn, "errors_fail", self.errors_fail, default.errors_fail),
         ];
-        for (warn_key, warn, fail_key, fail) in pairs {
+        for (warn_key, warn, fail_key, fail, default_fail) in pairs {
             if warn.0 == 0 {
                 return Some((warn_key, format!("{warn_key} must be more than 0%: every difference would matter")));
+            }
+            // Said where somebody wrote something: a limit that is the default was probably not written.
+            if fail < warn && fail == default_fail {
+                return Some((warn_key, format!("{warn_key} must be at most {fail_key} ({fail})")));
             }
             if fail < warn {
                 return Some((fail_key, format!("{fail_key} must be at least {warn_key} ({warn})")));

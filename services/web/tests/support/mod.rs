@@ -252,7 +252,7 @@ impl Probing for HandProbing {
     async fn mock(&self) -> Result<MockRuns, ProbingError> {
         let run = |n: u64, latency_us: u64, each: u64| Run {
             latency_us: latency_us + n % 9,
-            failure: (each > 0 && n % each == 0).then(|| "status 503".to_owned()),
+            failure: (each > 0 && n.is_multiple_of(each)).then(|| "status 503".to_owned()),
         };
         let runs = |latency_us, each| (0..100).map(|n| run(n, latency_us, each)).collect();
         Ok(MockRuns { baseline: runs(5_000, 0), healthy: runs(5_000, 0), sick: runs(15_000, 5) })

@@ -74,7 +74,7 @@ impl Body {
             at: rfc3339(run.at_ns),
             by: run.by,
             checks: run.checks.into_iter().map(Check::from).collect(),
-            comparison: run.comparison.map(Comparison::from),
+            comparison: run.comparison.map(|comparison| Comparison::from(*comparison)),
             build: run.build,
             recorded: seq.is_some(),
             seq,
