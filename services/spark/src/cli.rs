@@ -11,6 +11,12 @@ use url::Url;
 
 use crate::configuration::web_url;
 
+mod declare;
+
+pub use declare::{
+    DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
+};
+
 /// Is it safe to deploy, and can you prove it?
 ///
 /// Without a command, starts everything on this machine (`spark up`): probe, event log, aggregator and web, with no
@@ -53,6 +59,16 @@ pub enum Command {
     /// Exit code: 0 passed; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
     /// usage.
     Canary(CanaryArgs),
+    /// Declare times whose observations don't count: for budgets, the gate, canaries.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// Mark that a version of a service went out: charts show it, canaries compare before and after.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Make a past verdict again from the log, and compare.
     ///
     /// Exit code: 0 it is the same; 1 it is not; 2 it can't be made again, or Spark can't be reached.

@@ -38,6 +38,8 @@ fn main() -> ExitCode {
         Some(Command::Gate(args)) => commands::gate(&args),
         Some(Command::Canary(args)) => commands::canary(&args),
         Some(Command::Verify(VerifyCommand::Canary(args))) => commands::verify_canary(&args),
+        Some(Command::Maintenance(command)) => commands::maintenance(&command),
+        Some(Command::Deploy(command)) => commands::deploy(&command),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

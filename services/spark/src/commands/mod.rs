@@ -3,6 +3,7 @@
 mod canary;
 mod check;
 mod client;
+mod declare;
 mod gate;
 mod nats_accounts;
 mod nats_keys;
@@ -10,6 +11,7 @@ mod smoke;
 
 pub use canary::{canary, verify_canary};
 pub use check::check;
+pub use declare::{deploy, maintenance};
 pub use gate::gate;
 pub use nats_keys::nats_keys;
 pub use smoke::smoke;
