@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use spark_schemas::event::{Maintenance, MaintenanceAction, TimeSpan};
 use spark_schemas::{Name, TimeNs};
 
+use crate::config::PlannedMaintenance;
 use crate::window::Tier;
 
 /// How long a maintenance is remembered after it has ended: longer than any window, and what comes late to it.
@@ -45,6 +46,27 @@ pub(crate) fn apply(
         }
     }
     declared.retain(|_, one| one.to_ns.0.saturating_add(REMEMBERED_NS) >= fold_time.0);
+}
+
+/// Takes what a configuration plans. One that it plans no longer is called off, unless it is over: tidying up is no
+/// correction.
+pub(crate) fn plan(
+    known: &mut BTreeMap<Name, Maintenance>,
+    planned: &[PlannedMaintenance],
+    at_ns: TimeNs,
+    fold_time: TimeNs,
+) {
+    let is_remembered = |one: &Maintenance| one.to_ns.0.saturating_add(REMEMBERED_NS) >= fold_time.0;
+    let before = std::mem::take(known);
+    for declared in planned.iter().map(|one| one.declared(at_ns)).filter(is_remembered) {
+        // What was planned before was not declared again.
+        let unchanged = before.get(&declared.id).filter(|one| Maintenance { at_ns, ..(*one).clone() } == declared);
+        let declared = unchanged.cloned().unwrap_or(declared);
+        known.insert(declared.id.clone(), declared);
+    }
+    for (id, over) in before.into_iter().filter(|(_, one)| one.to_ns <= fold_time && is_remembered(one)) {
+        known.entry(id).or_insert(over);
+    }
 }
 
 /// Whether a maintenance covers a target.

@@ -38,7 +38,7 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "enviroment = \"production\"\n",
         (1, 1),
         "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
-         `openslo`, `profiles`, `canary`, `probe`",
+         `openslo`, `maintenance`, `profiles`, `canary`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",

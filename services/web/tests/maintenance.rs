@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spark_aggregator::Phase;
 use spark_core::view::rfc3339;
 use spark_schemas::{Class, Event, EventSubject, Frame, TimeNs};
-use support::{NOON, Service, World, before, calm_world, failed, start};
+use support::{CONFIG, NOON, Service, World, before, calm_world, failed, start};
 
 const PATH: &str = "/api/v1/maintenances";
 const DEPLOYMENTS: &str = "/api/v1/deployments";
@@ -265,4 +265,24 @@ async fn deployments_are_marked_once_and_shown_on_charts() {
         assert_eq!((status, detail.contains(says)), (400, true), "{body}: {detail}");
     }
     assert_eq!(declared(&service).len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_configuration_plans_is_listed_and_changed_there() {
+    let mut world = calm_world();
+    let planned = "[[maintenance]]\nname = \"disks\"\ntargets = [\"shop\"]\nfrom = \"2026-07-30T11:55:00Z\"\n\
+                   to = \"2026-07-30T12:30:00Z\"\nreason = \"new disks\"\n";
+    world.configure(&format!("{CONFIG}{planned}"), before(NOON, 5));
+    let service = start(world).await;
+    let listed = get(service.address, PATH).await.json();
+    let one = &listed["maintenances"][0];
+    assert_eq!((&one["id"], &one["by"], &one["state"]), (&json!("disks"), &json!("configuration"), &json!("active")));
+    assert_eq!((&one["retroactive"], &one["declared_after_s"]), (&json!(true), &json!(295)), "it came into force late");
+    let errors = check(&service, "healthz.slo.errorRate").await;
+    assert!(errors["reason"].as_str().unwrap().ends_with("in maintenance: shop (disks)"), "{errors}");
+    let cancelled = request(service.address, "DELETE", &format!("{PATH}/disks")).await;
+    assert_eq!(cancelled.status, 409, "{}", cancelled.body);
+    assert!(cancelled.body.contains("change it there, under [[maintenance]]"), "{}", cancelled.body);
+    let same_id = json!({"id": "disks", "for": "1h", "reason": "mine"});
+    assert_eq!(refused(&service, PATH, &same_id).await.0, 409);
 }

@@ -4,6 +4,7 @@ mod canary;
 mod condition;
 mod dns;
 mod explain;
+mod maintenance;
 mod objective;
 pub(crate) mod objective_rules;
 mod parse;
@@ -18,6 +19,7 @@ use spark_schemas::Name;
 pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
+pub use maintenance::{Instant, InstantError, PlannedMaintenance};
 pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };
@@ -48,6 +50,9 @@ pub struct Config {
     /// are read; which file it came from is not part of the policy, so it is not recorded.
     #[serde(skip_serializing)]
     pub openslo: Vec<String>,
+    /// Maintenances that are planned.
+    #[serde(rename = "maintenance", skip_serializing_if = "Vec::is_empty")]
+    pub maintenances: Vec<PlannedMaintenance>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
     /// How canaries are judged.
@@ -108,6 +113,7 @@ impl Default for Config {
             targets: Vec::new(),
             objectives: Vec::new(),
             openslo: Vec::new(),
+            maintenances: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),

@@ -119,6 +119,9 @@ impl Config {
         if let Some(broken) = self.broken_rule_of_objectives() {
             return Some(broken);
         }
+        if let Some(broken) = self.broken_rule_of_maintenances() {
+            return Some(broken);
+        }
         if let Some((key, message)) = self.canary.broken_rule() {
             return Some(Broken { path: vec![Step::Key("canary"), Step::Key(key)], message });
         }
@@ -283,7 +286,7 @@ fn first_broken<T: PartialEq + fmt::Display>(
     first.or_else(|| first_twice(list))
 }
 
-fn first_twice<T: PartialEq + fmt::Display>(list: &[T]) -> Option<(usize, String)> {
+pub(super) fn first_twice<T: PartialEq + fmt::Display>(list: &[T]) -> Option<(usize, String)> {
     let (place, one) = list.iter().enumerate().find(|(place, one)| list[..*place].contains(one))?;
     Some((place, format!("\"{one}\" is there twice")))
 }

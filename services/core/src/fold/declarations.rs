@@ -38,6 +38,9 @@ pub struct Declarations {
     pub config_rejected: Option<ConfigRejected>,
     /// Maintenances that were declared and not called off, by id.
     pub maintenances: BTreeMap<Name, Maintenance>,
+    /// Maintenances of the configuration in force, and those that an earlier one had and that are over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub planned_maintenances: BTreeMap<Name, Maintenance>,
     /// Maintenances that were called off, the latest last.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub cancelled_maintenances: VecDeque<Cancelled>,
@@ -104,7 +107,7 @@ impl Declarations {
 
     /// Every maintenance that takes out time.
     pub fn maintenances_in_force(&self) -> impl Iterator<Item = &Maintenance> {
-        self.maintenances.values()
+        self.maintenances.values().chain(self.planned_maintenances.values())
     }
 
     /// A change of an alert counts if it follows the one known last; written twice, it counts once.
@@ -136,6 +139,7 @@ impl Declarations {
         }
         let Ok(config) = Config::from_canonical_json(&body) else { return false };
         self.expect_agents_of(&config, fold_time);
+        maintenance::plan(&mut self.planned_maintenances, &config.maintenances, at_ns, fold_time);
         self.policy = Some(Policy { since: at_ns, digest, config });
         self.config_rejected = None;
         true

@@ -51,6 +51,11 @@ fn explain_configuration(file: &Path) -> anyhow::Result<ExitCode> {
         say!("  {:<24} good when {}", "", target.conditions().join(", "))?;
     }
     config.objectives.iter().try_for_each(|objective| explain(objective, &config))?;
+    for planned in &config.maintenances {
+        let names: Vec<&str> = planned.targets.iter().map(|name| name.as_str()).collect();
+        let targets = if names.is_empty() { "every target".to_owned() } else { names.join(", ") };
+        say!("maintenance {}: {} to {}, {targets}: {}", planned.name, planned.from, planned.to, planned.reason)?;
+    }
     for (name, profile) in &config.profiles {
         say!(
             "profile {name}: p95 latency < {}, error rate < {}, staleness < {}; targets: {}",

@@ -70,6 +70,9 @@ pub(crate) async fn add(
 /// Whether exactly this was declared before, as by a request that is sent again. Another of the same id is refused.
 fn wanted_already(view: &View<'_>, wanted: &Maintenance) -> Result<bool, Problem> {
     let declarations = view.declarations();
+    if declarations.planned_maintenances.contains_key(&wanted.id) {
+        return Err(Problem::planned_maintenance(&wanted.id));
+    }
     let conflict = |detail: String| Problem::new(StatusCode::CONFLICT, "known-id", "The id is taken", detail);
     if let Some(known) = declarations.maintenances.get(&wanted.id) {
         let is_same = Maintenance { at_ns: wanted.at_ns, ..known.clone() } == *wanted;
@@ -105,6 +108,9 @@ pub(crate) async fn cancel(
         let declarations = view.declarations();
         if let Some(known) = declarations.maintenances.get(id.as_str()) {
             return Ok(known.clone());
+        }
+        if declarations.planned_maintenances.contains_key(id.as_str()) {
+            return Err(Problem::planned_maintenance(&id));
         }
         match declarations.cancelled_maintenances.iter().find(|one| one.declared.id.as_str() == id) {
             Some(one) => {

@@ -43,6 +43,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-maintenance", "There is no such maintenance", detail)
     }
 
+    pub(crate) fn planned_maintenance(id: &str) -> Self {
+        let detail = format!("Maintenance {id:?} is in the configuration; change it there, under [[maintenance]].");
+        Self::new(StatusCode::CONFLICT, "planned", "The configuration declares it", detail)
+    }
+
     pub(crate) fn unknown_slo(name: &str) -> Self {
         let detail = format!("No objective {name:?} is configured; /api/v1/slos lists them.");
         Self::new(StatusCode::NOT_FOUND, "unknown-slo", "There is no such objective", detail)
