@@ -23,6 +23,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
+        ("event.gate_decided.evidence".to_owned(), to_msgpack(&support::gate_decided_with_evidence())),
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
         ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
@@ -60,6 +61,8 @@ fn golden_events_read_as_the_values_they_were_written_from() {
     }
     let bytes = golden("event.heartbeat.fares");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
+    let bytes = golden("event.gate_decided.evidence");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::gate_decided_with_evidence());
     for event in least_events() {
         let bytes = golden(&format!("event.{}.least", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);

@@ -12,7 +12,9 @@ use jsonschema::Validator;
 use serde::Serialize;
 use serde_json::{Value, json};
 use spark_schemas::{Event, json_schema};
-use support::{folder, frame, full_events, gate_message, health_message, least_events, window_message};
+use support::{
+    folder, frame, full_events, gate_decided_with_evidence, gate_message, health_message, least_events, window_message,
+};
 
 fn committed() -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder("json")).unwrap().map(|entry| entry.unwrap().path());
@@ -54,7 +56,7 @@ fn the_committed_schemas_are_those_of_the_types() {
 #[test]
 fn what_is_published_fits_its_schema() {
     let event_schema = validator("event");
-    for event in full_events().into_iter().chain(least_events()) {
+    for event in full_events().into_iter().chain(least_events()).chain([gate_decided_with_evidence()]) {
         let value = to_json(&event);
         assert!(event_schema.is_valid(&value), "{value}");
         let fields = &value[event.kind()];

@@ -5,7 +5,6 @@ use std::sync::{Arc, RwLockWriteGuard};
 
 use spark_core::view::{View, digest_over};
 use spark_schemas::TimeNs;
-use spark_schemas::event::StreamPosition;
 
 use crate::{Phase, Projection};
 
@@ -55,10 +54,9 @@ impl Projections {
         look(View { parts: parts.collect(), at }, digest)
     }
 
-    /// The last sequence number that was folded of each partition.
-    pub fn positions(&self) -> Vec<StreamPosition> {
-        let position = |one: &Projection| StreamPosition { partition: one.partition(), seq: one.position() };
-        self.iter().map(position).collect()
+    /// The last sequence number that was folded of each partition, in their order.
+    pub fn positions(&self) -> Vec<u64> {
+        self.iter().map(Projection::position).collect()
     }
 
     /// Whether every fold follows its log.

@@ -4,6 +4,7 @@
 //! is declared and decided is in partition 0.
 
 mod figures;
+pub mod past;
 mod series;
 
 use std::borrow::Cow;
@@ -47,7 +48,8 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// Up to where its log was folded.
     pub fn position(&self) -> StreamPosition {
-        StreamPosition { partition: self.partition, seq: self.state.head().position }
+        let head = self.state.head();
+        StreamPosition { partition: self.partition, seq: head.position, origin: head.origin.clone() }
     }
 }
 

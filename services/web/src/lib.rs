@@ -13,7 +13,6 @@ mod guard;
 mod live;
 mod pages;
 mod params;
-mod past;
 mod recent;
 mod routes;
 mod serve;

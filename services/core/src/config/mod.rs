@@ -2,6 +2,7 @@
 
 mod condition;
 mod dns;
+mod gate;
 mod objective;
 mod parse;
 mod target;
@@ -14,6 +15,10 @@ use spark_schemas::Name;
 
 pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
 pub use dns::{DnsQuestion, DnsUrlError, RecordType};
+pub use gate::{
+    Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
+    Waiver,
+};
 pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };
@@ -59,6 +64,15 @@ pub struct Profile {
     /// The targets it looks at. Empty: every target that is not demo.
     #[serde(default)]
     pub targets: Vec<Name>,
+    /// What the gate asks beside the six checks.
+    #[serde(default, rename = "check", skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<GateCheck>,
+    /// The share of all weights that checks with a weight must reach together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_min: Option<RatioPpm>,
+    /// Checks that may lack data for a while.
+    #[serde(default, rename = "waiver", skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
 }
 
 /// The probe agent's own settings.
@@ -88,6 +102,9 @@ impl Default for Config {
             error_rate: RatioPpm(error_ppm),
             staleness: DurationUs::from_secs(staleness_s),
             targets: Vec::new(),
+            checks: Vec::new(),
+            score_min: None,
+            waivers: Vec::new(),
         };
         Self {
             environment: name("local"),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 use url::Host;
 
+use super::gate::Place;
 use super::target::{is_default_body_bytes_max, is_default_method};
 use super::{CheckKind, Config, DnsQuestion, Target};
 use crate::units::DurationUs;
@@ -60,6 +61,15 @@ enum Step {
     Index(usize),
 }
 
+impl From<Place> for Step {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Key(key) => Self::Key(key),
+            Place::Index(n) => Self::Index(n),
+        }
+    }
+}
+
 impl Config {
     /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
@@ -107,6 +117,11 @@ impl Config {
             ];
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
+            }
+            if let Some((places, message)) = profile.broken_gate_rule(self) {
+                let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
+                let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
+                return Some(Broken { path, message });
             }
         }
         self.probe

@@ -9,17 +9,17 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use spark_core::gate::{Circumstances, decide};
-use spark_core::view::{Part, rfc3339};
-use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
+use spark_core::gate::{Circumstances, decide, withhold};
+use spark_core::view::rfc3339;
+use spark_schemas::event::{
+    AppliedWaiver, CheckResult, CheckVerdict, ComponentState, GateDecided, StreamPosition, Verdict,
+};
 use spark_schemas::{Event, TimeNs, metric};
 
 use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
 use crate::standing::Standing;
 
 /// Who asks, when nobody says.
@@ -33,7 +33,25 @@ pub(crate) struct Body {
     profile: String,
     at: String,
     checks: Vec<Check>,
+    /// The waivers that applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
     evidence: Evidence,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiver {
+    check: String,
+    until: String,
+    reason: String,
+    by: String,
+}
+
+impl From<AppliedWaiver> for Waiver {
+    fn from(waiver: AppliedWaiver) -> Self {
+        let AppliedWaiver { check, until_ns, reason, by } = waiver;
+        Self { check: check.into(), until: rfc3339(until_ns), reason, by }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +72,7 @@ struct Check {
 #[serde(rename_all = "camelCase")]
 struct Evidence {
     positions: Vec<StreamPosition>,
+    components: Vec<ComponentState>,
     policy_digest: String,
     state_digest: String,
     semantics: u32,
@@ -73,8 +92,10 @@ impl Body {
             profile: decided.profile.to_string(),
             at: rfc3339(decided.at_ns),
             checks: decided.checks.into_iter().map(Check::from).collect(),
+            waivers: decided.waivers.into_iter().map(Waiver::from).collect(),
             evidence: Evidence {
                 positions: decided.positions,
+                components: decided.components,
                 policy_digest: decided.policy_digest.into(),
                 state_digest: decided.state_digest.into(),
                 semantics: decided.semantics,
@@ -178,35 +199,17 @@ pub(crate) async fn decide_now(
 /// A decision over one state: its digest and its figures are of the same position.
 fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
     let standing = server.standing();
-    let (decided, is_past) = server.projections.view_with_digest(at, |view, state_digest| {
-        let positions = view.parts.iter().map(Part::position).collect();
-        let build = format!("{} ({})", server.build.version, server.build.id);
-        let slo = view.slo(profile)?;
-        let (_, health) = server.judge(&slo);
-        let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
-        Ok::<_, Problem>((decide(&view, &slo, &health, circumstances), past::is_past(&view)))
+    let components = server.components();
+    let build = format!("{} ({})", server.build.version, server.build.id);
+    let decided = server.projections.view_with_digest(at, |view, state_digest| {
+        decide(&view, profile, Circumstances { state_digest, components, build, by: by.to_owned() })
     })?;
     match standing {
         Standing::Replaying { folded, of } => {
             Ok(withhold(decided, &format!("Spark is still reading its log: {folded} of {of} frames")))
         }
-        _ if is_past => Ok(withhold(decided, "the gate judges the present: not all that was known then is kept")),
         _ => Ok(decided),
     }
-}
-
-/// Where there is nothing to judge by, whatever some of the figures look like.
-fn withhold(mut decided: GateDecided, why: &str) -> GateDecided {
-    for check in &mut decided.checks {
-        check.verdict = CheckVerdict::NoData;
-        check.observed = None;
-        check.samples = 0;
-        check.reason = why.to_owned();
-    }
-    decided.verdict = Verdict::NoData;
-    let content = format!("{}-withheld", decided.id);
-    decided.id = spark_core::hex(&Sha256::digest(content)[..16]).into();
-    decided
 }
 
 pub(crate) const fn verdict_text(verdict: Verdict) -> &'static str {
