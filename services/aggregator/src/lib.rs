@@ -12,6 +12,7 @@ mod gaps;
 pub mod gauges;
 mod projection;
 mod projections;
+pub mod rebuild;
 pub mod recorder;
 pub mod store;
 mod ticks;

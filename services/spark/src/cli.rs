@@ -1,5 +1,7 @@
 //! The command line.
 
+mod gate;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use spark_schemas::Name;
 use url::Url;
+
+pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFormat, VerifyCommand, VerifyGateArgs};
 
 /// Is it safe to deploy, and can you prove it?
 ///
@@ -39,9 +43,12 @@ pub enum Command {
     Nats(NatsCommand),
     /// Ask a running Spark whether it is safe to deploy.
     ///
-    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
-    /// usage. Missing data is never a pass.
+    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached or is still
+    /// reading its log; 64 wrong usage. Missing data is never a pass.
     Gate(GateArgs),
+    /// Make again, from the log alone, what Spark once said, and compare.
+    #[command(subcommand)]
+    Verify(VerifyCommand),
     /// Ask a running Spark for its five pages and its health.
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.
@@ -50,6 +57,12 @@ pub enum Command {
     ///
     /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
     Check(CheckArgs),
+    /// Print what a shell needs to complete Spark's commands and flags.
+    ///
+    /// For example `spark completions bash > /etc/bash_completion.d/spark`.
+    Completions(CompletionsArgs),
+    /// Write man pages, one for each command.
+    Man(ManArgs),
     /// Answer like a healthy executor and say that it is none, for a first start without one.
     #[command(hide = true)]
     StandIn(StandInArgs),
@@ -254,25 +267,6 @@ pub enum OutputFormat {
     Json,
 }
 
-/// `spark gate`
-#[derive(Debug, Args)]
-pub struct GateArgs {
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// The profile of objectives; by default the running Spark's.
-    #[arg(long, value_name = "NAME", env = "SPARK_PROFILE")]
-    pub profile: Option<Name>,
-    /// How to print the decision.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: OutputFormat,
-    /// A warning is a failure.
-    #[arg(long)]
-    pub strict: bool,
-    /// Only look: the decision is not recorded in the log.
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
 /// `spark smoke`
 #[derive(Debug, Args)]
 pub struct SmokeArgs {
@@ -289,6 +283,22 @@ pub struct CheckArgs {
     /// The configuration file.
     #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
     pub file: PathBuf,
+}
+
+/// `spark completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `spark man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to write them; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "man")]
+    pub out: PathBuf,
 }
 
 /// `spark stand-in`

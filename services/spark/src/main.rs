@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, NatsCommand};
+use crate::cli::{Cli, Command, NatsCommand, VerifyCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         Some(Command::Nats(NatsCommand::Init(args))) => services::nats_init(args),
         Some(Command::Nats(NatsCommand::Keys(args))) => commands::nats_keys(&args),
         Some(Command::Gate(args)) => commands::gate(&args),
+        Some(Command::Verify(VerifyCommand::Gate(args))) => commands::verify_gate(&args),
+        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Man(args)) => commands::man(&args),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

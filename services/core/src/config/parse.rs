@@ -84,6 +84,11 @@ impl Config {
         }
     }
 
+    /// Whether a configuration that was put together keeps every rule; what is wrong when it does not.
+    pub fn check(&self) -> Result<(), String> {
+        self.first_broken_rule().map_or(Ok(()), |broken| Err(broken.message))
+    }
+
     fn first_broken_rule(&self) -> Option<Broken> {
         let mut names = BTreeSet::new();
         for (n, target) in self.targets.iter().enumerate() {

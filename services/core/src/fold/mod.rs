@@ -209,6 +209,12 @@ impl State {
         }
     }
 
+    /// Puts a configuration in force that the log does not have, and gives the one that was: for questions of what
+    /// another policy would have said. The state is no longer that of its log until it is put back.
+    pub fn replace_policy(&mut self, policy: Option<Policy>) -> Option<Policy> {
+        std::mem::replace(&mut self.head.declarations.policy, policy)
+    }
+
     /// Folds one leaf.
     pub fn apply(&mut self, leaf: &Leaf<'_>, store: &mut dyn BucketStore) -> Applied {
         if leaf.seq <= self.head.position {
