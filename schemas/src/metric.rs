@@ -87,6 +87,12 @@ metrics! {
     SLO_STALENESS: Gauge = "spark_slo_staleness_seconds";
     /// Received of expected observations, 0 to 1, by target and window.
     SLO_COMPLETENESS: Gauge = "spark_slo_completeness_ratio";
+    /// The share of the error budget that is left, 1 to 0, below 0 once it is overspent; by slo.
+    SLO_BUDGET_REMAINING: Gauge = "spark_slo_error_budget_remaining_ratio";
+    /// How many times faster than the objective allows its budget burned, by slo and window.
+    SLO_BURN_RATE: Gauge = "spark_slo_burn_rate";
+    /// An alert's state, by slo, severity and windows: 0 is off, 1 pending, 2 firing.
+    SLO_ALERT: Gauge = "spark_slo_alert_state";
     /// Whether the target is up: 1, 0, or absent when unknown.
     TARGET_UP: Gauge = "spark_target_up";
     /// HTTP requests served, by route and status.

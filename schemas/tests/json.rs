@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spark_schemas::{Event, json_schema};
 use support::{
-    folder, frame, full_events, gate_decided_with_evidence, gate_message, health_message, least_events, window_message,
+    alert_message, folder, frame, full_events, gate_decided_with_evidence, gate_message, health_message, least_events,
+    window_message,
 };
 
 fn committed() -> BTreeMap<String, String> {
@@ -69,6 +70,7 @@ fn what_is_published_fits_its_schema() {
     assert!(validator("window").is_valid(&to_json(&window_message())));
     assert!(validator("health").is_valid(&to_json(&health_message())));
     assert!(validator("gate").is_valid(&to_json(&gate_message())));
+    assert!(validator("alert").is_valid(&to_json(&alert_message())));
 }
 
 /// What a Python or JavaScript reader gets from the MessagePack bytes: instants are integers there.
@@ -117,6 +119,7 @@ fn what_is_wrong_is_refused() {
     assert_refuses_each_wrong_field(&validator("window"), &to_json(&window_message()), "window");
     assert_refuses_each_wrong_field(&validator("health"), &to_json(&health_message()), "health");
     assert_refuses_each_wrong_field(&validator("gate"), &to_json(&gate_message()), "gate");
+    assert_refuses_each_wrong_field(&validator("alert"), &to_json(&alert_message()), "alert");
 
     let note = to_json(full_events().last().unwrap())["note"].clone();
     for wrong in [json!({}), json!([]), json!("note"), json!({"note": note, "audit": {}}), json!({"note": 1})] {

@@ -295,6 +295,22 @@ pub struct Alert {
     pub state: AlertState,
     /// One sentence for people.
     pub reason: String,
+    /// What it asks of people, such as `page`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Name>,
+    /// The alert's long window, such as `1h`; with the short one it tells an objective's alerts apart.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub long: CompactString,
+    /// The alert's short window.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub short: CompactString,
+    /// The identity of the change before; empty when it is the first. A change that follows another than the one known
+    /// last says nothing new.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub previous: CompactString,
 }
 
 /// The life of an alert.

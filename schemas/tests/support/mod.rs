@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use spark_schemas::derived::{GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
 use spark_schemas::event::*;
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, Frame, GAP_SUBJECT, Leaf, Name, TimeNs};
 
@@ -48,6 +48,22 @@ pub fn full_heartbeat() -> Event {
     let clock_offset_us = Some(-250);
     let (queue_bytes, clock_steps, clock_step_us) = (5_000, 2, Some(-3_600_000_000));
     Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us, queue_bytes, clock_steps, clock_step_us }.into()
+}
+
+/// An alert with what it says since alerts are on burn rates.
+pub fn burn_alert() -> Event {
+    Alert {
+        id: "a2".into(),
+        at_ns: AT,
+        slo: name("checkout-availability"),
+        state: AlertState::Resolved,
+        reason: "burn rate 15 in 1h and 2.5 in 5m: not both above 14.4".to_owned(),
+        severity: Some(name("page")),
+        long: "1h".into(),
+        short: "5m".into(),
+        previous: "a1".into(),
+    }
+    .into()
 }
 
 /// Every kind with every field that there was at first.
@@ -137,6 +153,10 @@ pub fn full_events() -> Vec<Event> {
             slo: name("checkout-availability"),
             state: AlertState::Firing,
             reason: "burns 15 times faster than the budget allows".to_owned(),
+            severity: None,
+            long: "".into(),
+            short: "".into(),
+            previous: "".into(),
         }
         .into(),
         Notified {
@@ -316,6 +336,19 @@ pub fn health_message() -> HealthMessage {
         state: TargetState::Up,
         at: "2026-01-01T00:05:00Z".to_owned(),
         reason: "the latest check passed".to_owned(),
+    }
+}
+
+pub fn alert_message() -> AlertMessage {
+    AlertMessage {
+        id: "a2".into(),
+        slo: name("checkout-availability"),
+        state: AlertState::Firing,
+        severity: Some(name("page")),
+        long: "1h".to_owned(),
+        short: "5m".to_owned(),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        reason: "burn rate 15 in 1h and 20 in 5m: both above 14.4".to_owned(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::catch_up::{CatchUpError, fold_archive};
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::gaps::insert_gaps;
 use crate::recorder::{Recorder, RecorderError, created_ns};
+use crate::recount::{Leaves, keep_counted};
 use crate::{Phase, Projection};
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -85,7 +86,20 @@ pub enum FollowError {
 impl Follow {
     /// Follows the log until `shutdown`, then makes a last checkpoint.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), FollowError> {
-        let result = self.follow(&shutdown).await;
+        let leaves = Leaves {
+            log: Arc::clone(&self.log),
+            archives: self.recorder.as_ref().map(|recorder| recorder.dir().to_owned()),
+            partition: self.projection.partition(),
+        };
+        // Nothing is counted anew once nothing is followed.
+        let counting = CancellationToken::new();
+        let counted = keep_counted(self.projection.clone(), leaves, counting.clone());
+        let followed = async {
+            let result = self.follow(&shutdown).await;
+            counting.cancel();
+            result
+        };
+        let (result, ()) = tokio::join!(followed, counted);
         if let Err(error) = &result {
             let text = describe(error);
             self.projection.set_status(|status| status.phase = Phase::Failed(text));

@@ -1,9 +1,11 @@
 //! The figures of the pages as Prometheus gauges, set when somebody scrapes.
 
 use metrics::gauge;
+use spark_core::slo::ObjectiveView;
 use spark_core::view::{TargetView, View};
 use spark_core::window::Window;
 use spark_schemas::derived::TargetState;
+use spark_schemas::event::AlertState;
 use spark_schemas::metric;
 
 /// The windows that are exported; others can be had from the API.
@@ -24,6 +26,27 @@ pub fn set(view: &View<'_>) {
     }
     if let Ok(slo) = view.slo(None) {
         set_target(view, OVER_ALL, &slo.targets, slo.staleness_us);
+    }
+    view.objectives().iter().for_each(set_objective);
+}
+
+fn set_objective(view: &ObjectiveView<'_>) {
+    let slo = || ("slo", view.objective.name.to_string());
+    let left = view.budget.map_or(f64::NAN, |budget| budget.left_ppm() as f64 / 1e6);
+    gauge!(metric::SLO_BUDGET_REMAINING, &[slo()]).set(left);
+    for burn in &view.burns {
+        let rate = burn.rate_milli.map_or(f64::NAN, |milli| milli as f64 / 1e3);
+        gauge!(metric::SLO_BURN_RATE, &[slo(), ("window", burn.window.to_string())]).set(rate);
+    }
+    for alert in &view.alerts {
+        let state = match alert.state() {
+            Some(AlertState::Firing) => 2.0,
+            Some(AlertState::Pending) => 1.0,
+            Some(AlertState::Resolved) | None => 0.0,
+        };
+        let windows = format!("{}/{}", alert.alert.long, alert.alert.short);
+        let labels = [slo(), ("severity", alert.alert.severity.to_string()), ("windows", windows)];
+        gauge!(metric::SLO_ALERT, &labels).set(state);
     }
 }
 

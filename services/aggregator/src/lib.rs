@@ -3,6 +3,7 @@
 //!
 //! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
 
+pub mod alerts;
 mod catch_up;
 pub mod dead;
 pub mod derived;
@@ -14,6 +15,7 @@ mod projection;
 mod projections;
 pub mod rebuild;
 pub mod recorder;
+mod recount;
 pub mod store;
 mod ticks;
 

@@ -1,14 +1,15 @@
 //! The projection: a state and its store behind one lock, with what readers and the page need to know about the fold.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
 use spark_core::config::Config;
 use spark_core::fold::{Applied, RejectedFrames, State};
+use spark_core::ledger::{Recounted, Recounter, Spec};
 use spark_core::merkle::Hash;
-use spark_core::view::{Part, View};
+use spark_core::view::{DECLARING, Part, View};
 use spark_eventlog::{Bounds, Recorded};
 use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
@@ -66,6 +67,8 @@ struct Shared {
     checkpoints: Mutex<()>,
     status: Mutex<FoldStatus>,
     position: watch::Sender<u64>,
+    /// The projection of partition 0, where this one is of another: it knows what is to be counted.
+    declaring: OnceLock<Projection>,
 }
 
 pub(crate) struct Inner {
@@ -151,6 +154,7 @@ impl Projection {
             checkpoints: Mutex::default(),
             status: Mutex::new(status),
             position: watch::Sender::new(position),
+            declaring: OnceLock::new(),
         }))
     }
 
@@ -239,6 +243,40 @@ impl Projection {
             self.0.position.send_replace(position);
         }
         rejected
+    }
+
+    /// From here on this one counts for the objectives that `declaring` knows of.
+    pub(crate) fn count_as_declared_in(&self, declaring: &Self) {
+        let _set_before = self.0.declaring.set(declaring.clone());
+    }
+
+    /// Makes sure that the objectives in force are counted: as this log declares, or that of partition 0. A declaration in
+    /// this one's own log was heeded when it was folded, but for one that an earlier build folded.
+    pub(crate) fn sync_objectives(&self) {
+        let specs: Vec<Spec> = match (self.0.declaring.get(), self.0.partition) {
+            // Its lock is let go before this one's is taken.
+            (Some(declaring), _) => declaring.read().state.declared_specs(),
+            (None, DECLARING) => self.read().state.declared_specs(),
+            (None, _) => return, // Nobody here knows.
+        };
+        if self.read().state.specs().eq(&specs) {
+            return;
+        }
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        state.set_objectives(&specs, buckets.as_store_mut());
+    }
+
+    /// What counts anew, beside the fold, what is to be counted anew; `None` when nothing is.
+    pub fn recounter(&self) -> Option<Recounter> {
+        self.read().state.recounter()
+    }
+
+    /// Adds what was counted anew.
+    pub fn finish_recount(&self, recounted: Recounted) {
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        state.finish_recount(recounted, buckets.as_store_mut());
     }
 
     /// Makes rolling sums and keeps them up: after the replay, before serving.

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, RwLockWriteGuard};
 
-use spark_core::view::{View, digest_over};
+use spark_core::view::{DECLARING, View, digest_over};
 use spark_schemas::TimeNs;
 
 use crate::{Phase, Projection};
@@ -15,6 +15,10 @@ pub struct Projections(Arc<[Projection]>);
 impl From<Vec<Projection>> for Projections {
     fn from(mut projections: Vec<Projection>) -> Self {
         projections.sort_by_key(Projection::partition);
+        if let Some((declaring, others)) = projections.split_first().filter(|(first, _)| first.partition() == DECLARING)
+        {
+            others.iter().for_each(|other| other.count_as_declared_in(declaring));
+        }
         Self(projections.into())
     }
 }

@@ -64,6 +64,11 @@ impl Recorder {
         Ok(Self { dir, stream: subject::stream(partition), kept, current: None })
     }
 
+    /// Where the archives are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The archives, oldest first.
     pub fn kept(&self) -> &[Kept] {
         &self.kept

@@ -4,7 +4,8 @@
 //! A checkpoint is atomic although sled's batches stay small, and writes everything once: each page and each series has
 //! room for two versions, and a new one never takes the place of the committed one. The commit record, written last,
 //! names the checkpoint; a version with a later number was cut short and does not count.
-//! Invariant: what [`Store::open`] returns has exactly the state digest that its commit record names.
+//! Invariant: what [`Store::open`] returns has exactly the digests, of the state and of the ledgers, that its commit record
+//! names.
 
 mod disk;
 
@@ -131,7 +132,23 @@ impl Store {
         if digest != commit.digest {
             return Err(self.disk.doubt("its content does not have the digest that was committed"));
         }
+        if let Some(committed) = commit.ledgers {
+            self.load_ledgers(&mut state, &committed)?;
+        }
         Ok(state)
+    }
+
+    fn load_ledgers(&self, state: &mut State, committed: &str) -> Result<(), StoreError> {
+        let record = |id| {
+            let version = self.note(self.disk.committed_version(&series_key(id), self.committed))??;
+            Some(version.bytes().to_vec())
+        };
+        let is_loaded = state.load_ledgers(record, self);
+        let digest = state.ledgers_digest().map(|digest| spark_core::hex(&digest));
+        match is_loaded && self.damage().is_none() && digest.as_deref() == Some(committed) {
+            true => Ok(()),
+            false => Err(self.disk.doubt("its ledgers are not those that were committed")),
+        }
     }
 
     fn load_series(&self, id: SeriesId) -> Result<Series, StoreError> {
@@ -155,6 +172,7 @@ impl Store {
             series: state.series().len() as u32,
             checkpoint: self.committed + 1,
             head: state.head().clone(),
+            ledgers: state.ledgers_digest().map(|digest| spark_core::hex(&digest)),
         };
         self.writing = Arc::new(std::mem::take(&mut self.changed));
         Ok(Checkpoint {

@@ -4,6 +4,7 @@
 //! is declared and decided is in partition 0.
 
 mod figures;
+mod objectives;
 pub mod past;
 mod series;
 

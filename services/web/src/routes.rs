@@ -11,7 +11,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
-use crate::api::{config, gate, health, log, metrics, smoke, targets, windows};
+use crate::api::{config, gate, health, log, metrics, slos, smoke, targets, windows};
 use crate::app::{App, Server};
 use crate::{assets, guard, live, pages};
 
@@ -37,6 +37,8 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))
         .route("/api/v1/targets/{name}", get(targets::one))
+        .route("/api/v1/slos", get(slos::list))
+        .route("/api/v1/slos/{name}", get(slos::one))
         .route("/api/v1/log", get(log::get))
         .route("/api/v1/windows", get(windows::get))
         .route("/api/v1/config", get(config::get))

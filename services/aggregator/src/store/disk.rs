@@ -39,6 +39,9 @@ pub(super) struct Commit {
     /// The number of the checkpoint.
     pub(super) checkpoint: u64,
     pub(super) head: StateHead,
+    /// The digest over the ledgers, in hex; a store of a build that kept none has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ledgers: Option<String>,
 }
 
 pub(super) type Key = (SeriesId, Tier, TimeNs);

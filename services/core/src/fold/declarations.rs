@@ -12,6 +12,7 @@ use spark_schemas::{Event, Name, TimeNs};
 
 use crate::config::Config;
 use crate::series::Expectation;
+use crate::slo::{AlertKey, key_of};
 
 /// How many of each kind of recent event are remembered; older ones are in the log.
 const RECENT: usize = 100;
@@ -48,6 +49,9 @@ pub struct Declarations {
     pub canaries: VecDeque<CanaryRan>,
     /// Recent changes of alerts, newest last.
     pub alerts: VecDeque<Alert>,
+    /// The latest change of each alert on a burn rate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alert_states: BTreeMap<AlertKey, Alert>,
     /// Recent daily reports, newest last.
     pub reports: VecDeque<ReportIssued>,
     /// Recent repairs of the log, newest last.
@@ -84,7 +88,7 @@ impl Declarations {
             Event::Deployment(deployment) => remember(&mut self.deployments, deployment, PartialEq::eq),
             Event::GateDecided(gate) => remember(&mut self.gate_decisions, gate, |a, b| a.id == b.id),
             Event::CanaryRan(canary) => remember(&mut self.canaries, canary, |a, b| a.id == b.id),
-            Event::Alert(alert) => remember(&mut self.alerts, alert, |a, b| a.id == b.id),
+            Event::Alert(alert) => self.apply_alert(alert),
             Event::ReportIssued(report) => remember(&mut self.reports, report, PartialEq::eq),
             Event::LogRepaired(repair) => remember(&mut self.repairs, repair, PartialEq::eq),
             Event::Portfolio(portfolio) => {
@@ -96,6 +100,18 @@ impl Declarations {
             // Kept in the log for people; no figure depends on them.
             _ => {}
         }
+    }
+
+    /// A change of an alert counts if it follows the one known last; written twice, it counts once.
+    fn apply_alert(&mut self, alert: Alert) {
+        let known = self.alert_states.get(&key_of(&alert)).map(|known| known.id.as_str()).unwrap_or_default();
+        if !alert.long.is_empty() && known != alert.previous {
+            return;
+        }
+        if !alert.long.is_empty() {
+            self.alert_states.insert(key_of(&alert), alert.clone());
+        }
+        remember(&mut self.alerts, alert, |a, b| a.id == b.id);
     }
 
     /// Takes a part of a configuration, which comes into force with its last part; says whether it has.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
+use spark_aggregator::alerts::Alerts;
 use spark_aggregator::dead::dead_letters;
 use spark_aggregator::derived::{Derived, Publish};
 use spark_aggregator::duties::Duties;
@@ -120,7 +121,8 @@ async fn open_recorder(dir: PathBuf, partition: u16) -> anyhow::Result<Recorder>
     opened.context("open the archive")
 }
 
-/// The duties of the one aggregator that owns partition 0: the configuration, and what is derived over all partitions.
+/// The duties of the one aggregator that owns partition 0: the configuration, alerts, and what is derived over all
+/// partitions.
 fn lead(
     running: &mut Running,
     stage: &Stage,
@@ -137,6 +139,15 @@ fn lead(
     };
     running.start(stage, "derived messages", |stop| async move {
         derived.run(stop).await;
+        Ok(())
+    });
+    let alerts = Alerts {
+        projections: projections.clone(),
+        writer: Arc::clone(&duties.writer),
+        clock: Arc::clone(&duties.clock),
+    };
+    running.start(stage, "alerts", |stop| async move {
+        alerts.run(stop).await;
         Ok(())
     });
     let file = args.common.config.clone().map(|file| (file, overrides));

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use spark_aggregator::alerts::Alerts;
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
 use spark_core::config::Config;
@@ -122,6 +123,12 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     });
 
     let duties = || Duties { projection: projection.clone(), writer: Arc::clone(&control), clock: Arc::clone(&clock) };
+    let alerts =
+        Alerts { projections: projection.clone().into(), writer: Arc::clone(&control), clock: Arc::clone(&clock) };
+    running.start(&probing, "alerts", |stop| async move {
+        alerts.run(stop).await;
+        Ok(())
+    });
     let chores = duties();
     running.start(&probing, "duties", |stop| async move {
         chores.run(stop).await;

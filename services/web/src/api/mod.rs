@@ -6,6 +6,7 @@ pub(crate) mod health;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod problem;
+pub(crate) mod slos;
 pub(crate) mod smoke;
 pub(crate) mod targets;
 pub(crate) mod windows;

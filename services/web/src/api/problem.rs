@@ -32,6 +32,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-target", "There is no such target", detail)
     }
 
+    pub(crate) fn unknown_slo(name: &str) -> Self {
+        let detail = format!("No objective {name:?} is configured; /api/v1/slos lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-slo", "There is no such objective", detail)
+    }
+
     pub(crate) fn unknown_path(path: &str) -> Self {
         let detail = format!("Nothing answers at {path}.");
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "There is nothing here", detail)

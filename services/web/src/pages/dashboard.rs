@@ -1,6 +1,7 @@
-//! `/dashboard`: objectives now and over the last hour, the gate's preview, agents and targets.
+//! `/dashboard`: objectives now and over the last hour, error budgets, the gate's preview, agents and targets.
 
 mod agents;
+mod budgets;
 mod tiles;
 
 use maud::{Markup, html};
@@ -17,11 +18,13 @@ use crate::api::problem::Problem;
 use crate::chart::{self, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
 use agents::Agent;
+use budgets::BudgetFacts;
 use spark_core::view::past;
 use tiles::Tiles;
 
 pub(super) struct Model {
     tiles: Tiles,
+    budgets: Vec<BudgetFacts>,
     hour: Result<Vec<Point>, NotKept>,
     limit_us: u64,
     /// None for a past instant: the gate judges the present.
@@ -35,6 +38,7 @@ impl Model {
     pub(super) fn take(view: &View<'_>, targets: &[TargetView<'_>], slo: &Slo<'_>, frame: &Frame) -> Self {
         Self {
             tiles: Tiles::take(slo),
+            budgets: BudgetFacts::all(view),
             hour: last_hour(view, &slo.targets),
             limit_us: slo.profile.latency_p95.0,
             checks: (!past::is_past(view)).then(|| checks(view, slo, &frame.health)),
@@ -73,6 +77,7 @@ impl Model {
                 html! { span .note { "last hour, by minute" } },
                 hour(&chart::errors),
             ),
+            panel(frame, "budgets", "panel wide", "Error budgets", Ok(budgets::render(&self.budgets, frame))),
             panel(frame, "agents", "panel wide", "Agents", Ok(agents::render(&self.agents, frame))),
             panel(frame, "targets", "panel wide", "Targets", Ok(self.target_table(frame))),
         ]
