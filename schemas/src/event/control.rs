@@ -233,6 +233,9 @@ pub struct GateDecided {
     /// The parts of Spark, as whoever decided saw them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentState>,
+    /// Objectives that were asked for while they were counted anew from the log, so that they had no figures yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recounting: Vec<Name>,
     /// How far the log was folded.
     pub positions: Vec<StreamPosition>,
     /// SHA-256 of the configuration in force, in hex.

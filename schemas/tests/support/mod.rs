@@ -139,6 +139,7 @@ pub fn full_events() -> Vec<Event> {
             checks: checks(),
             waivers: Vec::new(),
             components: Vec::new(),
+            recounting: Vec::new(),
             positions: vec![StreamPosition { partition: 0, seq: 123_456, origin: String::new() }],
             policy_digest: "cd".repeat(32).into(),
             state_digest: "ef".repeat(32).into(),
@@ -237,7 +238,8 @@ pub fn gate_decided_with_evidence() -> Event {
         vec![component("web", ComponentStatus::Up, ""), component("log", ComponentStatus::Down, "nobody there")];
     let positions =
         vec![StreamPosition { partition: 0, seq: 123_456, origin: "EVENTS@1700000000000000000".to_owned() }];
-    GateDecided { waivers: vec![waiver], components, positions, ..decided.unwrap() }.into()
+    GateDecided { waivers: vec![waiver], components, recounting: vec![name("checkout")], positions, ..decided.unwrap() }
+        .into()
 }
 
 /// The kinds that have fields which may be absent, without them.

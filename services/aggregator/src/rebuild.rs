@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use spark_core::bucket::MemoryBuckets;
 use spark_core::config::Config;
 use spark_core::fold::{Policy, State};
+use spark_core::ledger::Stretch;
 use spark_core::view::{DECLARING, Part, View, digest_over};
 use spark_eventlog::archive::{self, LeafIter, LoadError, OpenError};
 use spark_schemas::event::{GateDecided, StreamPosition};
@@ -187,6 +188,7 @@ impl Iterator for Decisions {
 pub struct Rebuild(BTreeMap<u16, Folding>);
 
 struct Folding {
+    kept: Vec<Kept>,
     /// What comes after the log that is folded now.
     later: VecDeque<Kept>,
     leaves: Option<LeafIter>,
@@ -197,10 +199,20 @@ struct Folding {
 impl Rebuild {
     /// Nothing is folded yet.
     pub fn new(archives: &Archives) -> Self {
+        Self::from(archives, &State::default())
+    }
+
+    /// The same under the profiles and objectives of `config`, whatever the log declares.
+    pub fn under(archives: &Archives, config: Config) -> Self {
+        Self::from(archives, &State::under(config))
+    }
+
+    fn from(archives: &Archives, state: &State) -> Self {
         let folding = |kept: &Vec<Kept>| Folding {
+            kept: kept.clone(),
             later: kept.iter().cloned().collect(),
             leaves: None,
-            state: State::default(),
+            state: state.clone(),
             buckets: MemoryBuckets::default(),
         };
         Self(archives.0.iter().map(|(partition, kept)| (*partition, folding(kept))).collect())
@@ -208,11 +220,7 @@ impl Rebuild {
 
     /// Folds every partition on to its position; `progress` hears of each leaf. Partitions that are not mentioned stay
     /// where they are.
-    pub fn advance(
-        &mut self,
-        positions: &[StreamPosition],
-        mut progress: impl FnMut(),
-    ) -> Result<(), RebuildError> {
+    pub fn advance(&mut self, positions: &[StreamPosition], mut progress: impl FnMut()) -> Result<(), RebuildError> {
         for position in positions {
             let folding = self.0.get_mut(&position.partition).ok_or(RebuildError::NoPartition(position.partition))?;
             folding.advance(position, &mut progress)?;
@@ -240,22 +248,21 @@ impl Rebuild {
         View { parts: parts.collect(), at }
     }
 
-    /// The configuration in force.
+    /// The configuration that the log declared.
     pub fn policy(&self) -> Option<&Policy> {
-        self.0.get(&DECLARING)?.state.head().declarations.policy.as_ref()
+        self.0.get(&DECLARING)?.state.declared_policy()
     }
 
-    /// Looks with `config` in force in place of the one that was.
-    pub fn under<R>(&mut self, config: Config, look: impl FnOnce(&Self) -> R) -> R {
-        let swap = |rebuild: &mut Self, policy| {
-            let declaring = rebuild.0.get_mut(&DECLARING)?;
-            declaring.state.replace_policy(policy)
-        };
-        let since = self.policy().map(|policy| policy.since).unwrap_or_default();
-        let before = swap(self, Some(Policy { since, digest: config.digest(), config }));
-        let seen = look(self);
-        swap(self, before);
-        seen
+    /// Counts what objectives lack: events that were folded before their rules were declared.
+    pub fn count_anew(&mut self) -> Result<(), RebuildError> {
+        let specs = self.0.get(&DECLARING).map(|declaring| declaring.state.declared_specs()).unwrap_or_default();
+        for (partition, folding) in &mut self.0 {
+            if *partition != DECLARING {
+                folding.state.set_objectives(&specs, &mut folding.buckets);
+            }
+            folding.count_anew()?;
+        }
+        Ok(())
     }
 }
 
@@ -278,6 +285,28 @@ impl Folding {
             progress();
         }
         if self.state.head().position > to.seq { Err(RebuildError::Passed(to.clone())) } else { Ok(()) }
+    }
+
+    fn count_anew(&mut self) -> Result<(), RebuildError> {
+        while let Some(mut recounter) = self.state.recounter() {
+            let mut is_complete = true;
+            for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
+                let Some(kept) = self.kept.iter().find(|kept| kept.origin == origin) else {
+                    is_complete = false;
+                    continue;
+                };
+                for leaf in archive::leaves(&kept.dir, first_seq)? {
+                    let bytes = leaf?;
+                    let leaf = Leaf::decode(&bytes)?;
+                    if leaf.seq > last_seq {
+                        break;
+                    }
+                    recounter.apply(log, &leaf);
+                }
+            }
+            self.state.finish_recount(recounter.finish(is_complete), &mut self.buckets);
+        }
+        Ok(())
     }
 
     fn begin_next(&mut self, to: &StreamPosition) -> Result<(), RebuildError> {

@@ -139,8 +139,13 @@ fn assert_equal(one: &View<'_>, several: &View<'_>) {
 fn decision(view: &View<'_>) -> (Vec<CheckResult>, Vec<String>) {
     let components = vec![Component { name: "log".into(), status: Status::Up, detail: String::new() }];
     let health = judge(&components, &view.slo(None).unwrap());
-    let circumstances =
-        Circumstances { state_digest: String::new(), components, build: String::new(), by: String::new() };
+    let circumstances = Circumstances {
+        state_digest: String::new(),
+        components,
+        recounting: Vec::new(),
+        build: String::new(),
+        by: String::new(),
+    };
     (decide(view, None, circumstances).unwrap().checks, health.reasons)
 }
 

@@ -10,6 +10,7 @@ use spark_schemas::{Name, TimeNs};
 
 use super::objective::BurnRate;
 use super::{Config, Profile};
+use crate::slo::{BURN_WINDOWS, burn_windows};
 use crate::units::{DurationUs, RatioPpm, as_text};
 use crate::view::{parse_rfc3339, rfc3339};
 use crate::window::Window;
@@ -213,6 +214,12 @@ impl GateCheck {
             }
             Asks::Budget(BudgetLeft { min, warn, .. }) | Asks::Completeness(Complete { min, warn, .. }) => {
                 above(*warn, *min).then(|| broken("warn", format!("warn must be above min ({min})")))?
+            }
+            Asks::BurnRate(BurnsBelow { slo, window, .. })
+                if config.objective(slo).is_some_and(|objective| !burn_windows(objective).contains(window)) =>
+            {
+                let kept = names(BURN_WINDOWS.iter().map(|window| window.as_str()));
+                broken("window", format!("burn rates are kept over {kept} and over the windows of alerts"))
             }
             Asks::BurnRate(burn) if burn.below.0 == 0 => broken("below", "below must be more than 0".to_owned()),
             Asks::BurnRate(BurnsBelow { below, warn, .. }) => {

@@ -3,6 +3,7 @@
 mod accept;
 mod declarations;
 mod events;
+mod instead;
 mod ledgers;
 mod rejected;
 
@@ -20,6 +21,7 @@ use crate::series::Series;
 
 pub(crate) use accept::{Runs, accept};
 pub use declarations::{Declarations, Policy};
+use instead::Instead;
 pub use rejected::{RejectedFrames, Unreported};
 
 /// The version of the fold's arithmetic; recorded with every decision, so that old evidence stays verifiable.
@@ -36,6 +38,7 @@ pub struct State {
     ids: HashMap<Name, BTreeMap<Name, SeriesId>>,
     book: Book,
     live: bool,
+    instead: Option<Box<Instead>>,
 }
 
 /// The state without its series; what the store keeps in its commit record.
@@ -148,7 +151,7 @@ impl State {
         for one in &series {
             ids.entry(one.head.target.clone()).or_default().insert(one.head.agent.clone(), one.id);
         }
-        Self { head, series, ids, book: Book::default(), live: false }
+        Self { head, series, ids, book: Book::default(), live: false, instead: None }
     }
 
     /// Everything but the series.
@@ -219,12 +222,6 @@ impl State {
             head.sealed.push(SealedLog { origin: before, last_seq: head.position });
             head.position = 0;
         }
-    }
-
-    /// Puts a configuration in force that the log does not have, and gives the one that was: for questions of what
-    /// another policy would have said. The state is no longer that of its log until it is put back.
-    pub fn replace_policy(&mut self, policy: Option<Policy>) -> Option<Policy> {
-        std::mem::replace(&mut self.head.declarations.policy, policy)
     }
 
     /// Folds one leaf.

@@ -2,27 +2,28 @@
 
 use spark_schemas::event::{CanaryRan, CheckResult, CheckVerdict, Verdict};
 
+use super::objectives::Objectives;
 use crate::config::{Asks, CanaryPassed, Complete, GateCheck, SCORE};
 use crate::units::{RatioPpm, decimal};
 use crate::view::{Slo, View};
 
 /// What a check found, before it has a name.
-struct Found {
-    verdict: CheckVerdict,
-    observed: Option<String>,
-    threshold: String,
-    unit: &'static str,
-    samples: u64,
-    reason: String,
+pub(super) struct Found {
+    pub(super) verdict: CheckVerdict,
+    pub(super) observed: Option<String>,
+    pub(super) threshold: String,
+    pub(super) unit: &'static str,
+    pub(super) samples: u64,
+    pub(super) reason: String,
 }
 
 /// Every check that the profile adds, in its order, then the score if it asks for one.
-pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>) -> Vec<CheckResult> {
+pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, objectives: &mut Objectives<'_, '_>) -> Vec<CheckResult> {
     let profile = &slo.profile;
     let mut score = Score::default();
     let mut checks: Vec<CheckResult> = Vec::new();
     for check in &profile.checks {
-        let mut found = judge(view, slo, check);
+        let mut found = judge(view, slo, objectives, check);
         if let Some(weight) = check.weight {
             score.count(u64::from(weight), &mut found);
         }
@@ -48,17 +49,21 @@ impl Found {
     }
 }
 
-fn judge(view: &View<'_>, slo: &Slo<'_>, check: &GateCheck) -> Found {
+fn judge(view: &View<'_>, slo: &Slo<'_>, objectives: &mut Objectives<'_, '_>, check: &GateCheck) -> Found {
     match check.asks() {
+        Some(Asks::Objective(met)) => objectives.met(met),
+        Some(Asks::Budget(budget)) => objectives.budget_left(budget),
+        Some(Asks::BurnRate(burn)) => objectives.burns_below(burn),
         Some(Asks::Completeness(complete)) => completeness(view, slo, complete),
         Some(Asks::Canary(canary)) => canary_passed(view, canary),
-        _ => Found {
+        // No configuration that was read has one.
+        None => Found {
             verdict: CheckVerdict::NoData,
             observed: None,
             threshold: String::new(),
             unit: "",
             samples: 0,
-            reason: "this build does not know what the check asks".to_owned(),
+            reason: "the check asks for nothing, or for several things".to_owned(),
         },
     }
 }
@@ -79,10 +84,10 @@ fn completeness(view: &View<'_>, slo: &Slo<'_>, Complete { window, min, warn }: 
 }
 
 /// The verdict on a figure that must be at least `min`, with a sentence.
-fn at_least(
-    observed: Option<u64>,
-    min: u64,
-    warn: Option<u64>,
+pub(super) fn at_least<F: PartialOrd>(
+    observed: Option<F>,
+    min: F,
+    warn: Option<F>,
     what: &str,
     why_no_data: &str,
 ) -> (CheckVerdict, String) {

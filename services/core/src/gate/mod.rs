@@ -5,10 +5,12 @@
 
 mod compare;
 mod configured;
+mod objectives;
 mod six;
 mod waivers;
 
 use sha2::{Digest as _, Sha256};
+use spark_schemas::Name;
 use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
 
 use crate::fold::SEMANTICS;
@@ -17,6 +19,8 @@ use crate::view::{Part, Slo, UnknownProfile, View, past};
 
 pub use compare::{Difference, differences};
 
+use objectives::Objectives;
+
 /// What a decision is made with besides the view and the profile.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
@@ -24,6 +28,8 @@ pub struct Circumstances {
     pub state_digest: String,
     /// How the parts of Spark are.
     pub components: Vec<Component>,
+    /// Objectives that have no figures yet, whatever the view knows of them by now.
+    pub recounting: Vec<Name>,
     /// The build that decides.
     pub build: String,
     /// Who asks.
@@ -33,15 +39,24 @@ pub struct Circumstances {
 impl Circumstances {
     /// Those under which a decision was made.
     pub fn of(decided: &GateDecided, state_digest: String) -> Self {
-        let (components, build, by) = (decided.components.clone(), decided.build.clone(), decided.by.clone());
-        Self { state_digest, components, build, by }
+        let GateDecided { components, recounting, build, by, .. } = decided.clone();
+        Self { state_digest, components, recounting, build, by }
     }
 }
 
 /// Every check of the profile's gate, waivers applied.
 pub fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResult> {
+    checks_with(view, slo, health, &mut Objectives::new(view, &[]))
+}
+
+fn checks_with(
+    view: &View<'_>,
+    slo: &Slo<'_>,
+    health: &Health,
+    objectives: &mut Objectives<'_, '_>,
+) -> Vec<CheckResult> {
     let mut checks = six::checks(view, slo, health);
-    checks.extend(configured::checks(view, slo));
+    checks.extend(configured::checks(view, slo, objectives));
     waivers::apply(&slo.profile.waivers, view.at, &mut checks);
     match &view.declarations().policy_unreadable {
         Some(digest) => {
@@ -75,11 +90,12 @@ pub fn decide(
     profile: Option<&str>,
     circumstances: Circumstances,
 ) -> Result<GateDecided, UnknownProfile> {
-    let Circumstances { state_digest, mut components, build, by } = circumstances;
+    let Circumstances { state_digest, mut components, recounting, build, by } = circumstances;
     // Of a part that works nothing is judged but that: how long it has is for people who look now.
     components.iter_mut().filter(|part| part.status == Status::Up).for_each(|part| part.detail.clear());
     let slo = past::slo(view, profile)?;
-    let checks = checks(view, &slo, &judge(&components, &slo));
+    let mut objectives = Objectives::new(view, &recounting);
+    let checks = checks_with(view, &slo, &judge(&components, &slo), &mut objectives);
     let policy = view.declarations().policy.as_ref();
     Ok(named(GateDecided {
         id: "".into(),
@@ -89,6 +105,7 @@ pub fn decide(
         waivers: waivers::applied(&slo.profile.waivers, &checks),
         checks,
         components,
+        recounting: objectives.recounting(),
         positions: view.parts.iter().map(Part::position).collect::<Vec<StreamPosition>>(),
         policy_digest: policy.map(|policy| policy.digest.as_str()).unwrap_or_default().into(),
         state_digest: state_digest.into(),

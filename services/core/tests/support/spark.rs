@@ -102,6 +102,7 @@ pub fn circumstances() -> Circumstances {
     Circumstances {
         state_digest: String::new(),
         components: vec![component(Status::Up)],
+        recounting: Vec::new(),
         build: "test".to_owned(),
         by: "test".to_owned(),
     }

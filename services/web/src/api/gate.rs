@@ -202,7 +202,8 @@ fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result
     let components = server.components();
     let build = format!("{} ({})", server.build.version, server.build.id);
     let decided = server.projections.view_with_digest(at, |view, state_digest| {
-        decide(&view, profile, Circumstances { state_digest, components, build, by: by.to_owned() })
+        let (recounting, by) = (Vec::new(), by.to_owned());
+        decide(&view, profile, Circumstances { state_digest, components, recounting, build, by })
     })?;
     match standing {
         Standing::Replaying { folded, of } => {

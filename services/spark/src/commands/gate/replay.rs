@@ -91,8 +91,8 @@ pub(super) fn replay(args: &GateReplayArgs) -> anyhow::Result<ExitCode> {
 fn judge_all(args: &GateReplayArgs, policy: Config, since: TimeNs) -> Result<Outcome, RebuildError> {
     let archives = Archives::find(&args.data)?;
     let mut progress = Progress::new("folded", archives.leaves()?);
-    let mut rebuild = Rebuild::new(&archives);
-    let mut policies = Policies { new: policy, made: None };
+    let mut rebuild = Rebuild::under(&archives, policy.clone());
+    let mut fits = Fits::default();
     let mut outcome = Outcome::default();
     for decided in InOrder::new(archives.decisions()?, since) {
         let decision = decided?.decision;
@@ -109,7 +109,8 @@ fn judge_all(args: &GateReplayArgs, policy: Config, since: TimeNs) -> Result<Out
             }
             Err(error) => return Err(error),
         }
-        match judge(&mut rebuild, &mut policies, &decision) {
+        rebuild.count_anew()?;
+        match judge(&rebuild, &mut fits, &decision) {
             Ok(again) => {
                 outcome.judged += 1;
                 outcome.flips.extend((again.verdict != decision.verdict).then(|| Flip::new(&decision, &again)));
@@ -117,49 +118,43 @@ fn judge_all(args: &GateReplayArgs, policy: Config, since: TimeNs) -> Result<Out
             Err(why) => outcome.skipped.push(skipped(why)),
         }
     }
-    outcome.policy = policies.changes(rebuild.policy());
+    outcome.policy = changes(&policy, rebuild.policy());
     Ok(outcome)
 }
 
-fn judge(rebuild: &mut Rebuild, policies: &mut Policies, decision: &GateDecided) -> Result<GateDecided, String> {
-    let config = policies.over(rebuild.policy())?;
-    rebuild.under(config, |rebuild| {
-        let view = rebuild.view(&decision.positions, decision.at_ns);
-        let circumstances = Circumstances::of(decision, decision.state_digest.to_string());
-        decide(&view, Some(&decision.profile), circumstances).map_err(|error| error.to_string())
-    })
+/// The decision under the new policy. What was watched is a fact and no policy: nothing can be judged that nobody
+/// observed.
+fn judge(rebuild: &Rebuild, fits: &mut Fits, decision: &GateDecided) -> Result<GateDecided, String> {
+    let view = rebuild.view(&decision.positions, decision.at_ns);
+    fits.check(view.declarations().policy.as_ref())?;
+    // Objectives that were counted anew then are counted by now: the question is of the policy.
+    let circumstances = Circumstances::of(decision, decision.state_digest.to_string());
+    let circumstances = Circumstances { recounting: Vec::new(), ..circumstances };
+    decide(&view, Some(&decision.profile), circumstances).map_err(|error| error.to_string())
 }
 
-/// The new policy over the targets that there were. What was watched is a fact and no policy: nothing can be judged that
-/// nobody observed.
-struct Policies {
-    new: Config,
-    /// Made for the configuration with this digest.
-    made: Option<(String, Result<Config, String>)>,
-}
+/// Whether the new policy fits what was watched, by the digest of both together.
+#[derive(Default)]
+struct Fits(Option<(String, Result<(), String>)>);
 
-impl Policies {
-    fn over(&mut self, in_force: Option<&Policy>) -> Result<Config, String> {
-        let Some(in_force) = in_force else { return Err("no configuration was in force".to_owned()) };
-        if let Some((digest, made)) = &self.made
-            && *digest == in_force.digest
-        {
-            return made.clone();
+impl Fits {
+    fn check(&mut self, policy: Option<&Policy>) -> Result<(), String> {
+        let Some(policy) = policy else { return Err("no configuration was in force".to_owned()) };
+        match &self.0 {
+            Some((digest, fits)) if *digest == policy.digest => fits.clone(),
+            _ => {
+                let misfit = |message| format!("the new policy does not fit what was watched then: {message}");
+                let fits = policy.config.check().map_err(misfit);
+                self.0 = Some((policy.digest.clone(), fits.clone()));
+                fits
+            }
         }
-        let Config { profiles, objectives, profile, .. } = self.new.clone();
-        let config = Config { profiles, objectives, profile, ..in_force.config.clone() };
-        let made = match config.check() {
-            Ok(()) => Ok(config),
-            Err(message) => Err(format!("the new policy does not fit what was watched then: {message}")),
-        };
-        self.made = Some((in_force.digest.clone(), made.clone()));
-        made
     }
+}
 
-    fn changes(&self, in_force: Option<&Policy>) -> Vec<Difference> {
-        let judged = |config: &Config| serde_json::json!({"profiles": config.profiles, "slo": config.objectives});
-        in_force.map(|policy| differences(&judged(&policy.config), &judged(&self.new))).unwrap_or_default()
-    }
+fn changes(new: &Config, declared: Option<&Policy>) -> Vec<Difference> {
+    let judged = |config: &Config| serde_json::json!({"profiles": config.profiles, "slo": config.objectives});
+    declared.map(|policy| differences(&judged(&policy.config), &judged(new))).unwrap_or_default()
 }
 
 impl Flip {
