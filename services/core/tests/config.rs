@@ -282,6 +282,8 @@ fn thresholds_that_contradict_each_other_are_refused() {
     let burn = |rest: &str| format!("burn_rate = {{ slo = \"shop\", window = \"1h\", {rest} }}");
     assert_check_refused(&burn("below = \"0\""), (12, 52), "below must be more than 0");
     assert_check_refused(&burn("below = \"6\", warn = \"6\""), (12, 64), "warn must be below 6");
+    let window = "burn rates are kept over 5m, 30m, 1h, 2h, 6h, 1d, 3d and over the windows of alerts";
+    assert_check_refused(&burn("below = \"6\"").replace("1h", "7d"), (12, 38), window);
     assert_check_refused("canary = { mode = \"real\", max_age = \"0s\" }", (12, 37), "max_age must be more than 0s");
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
@@ -33,6 +33,7 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/assets/{file}", get(assets::get))
         .route("/api/healthz", get(health::get))
         .route("/api/tools/status", get(gate::preview).post(gate::decide_now))
+        .route("/api/tools/gate-webhook", post(gate::webhook))
         .route("/api/tools/smoke", get(smoke::get))
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))
