@@ -53,7 +53,8 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
                   `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
     assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
-    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`";
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`, `check`, \
+                   `score_min`, `waiver`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
     assert_refused("[[target]]\nname = \"checkout\"\n", (1, 1), "missing field `url`");
@@ -314,6 +315,85 @@ fn profiles_that_nothing_can_meet_are_refused() {
     assert_refused(&format!("{DEV}targets = [\"a\"]\n"), (5, 12), "no target \"a\"; there are: none");
 }
 
+const SLO: &str = "[[slo]]\nname = \"shop\"\nsli = \"availability\"\nobjective = \"99%\"\nwindow = \"30d\"\n";
+
+/// One more check of profile `dev`; its name is the file's eleventh line, what it asks the twelfth.
+fn assert_check_refused(asks: &str, place: (usize, usize), message: &str) {
+    let check = format!("{SLO}{DEV}[[profiles.dev.check]]\nname = \"more\"\n{asks}\n");
+    assert_refused(&check, place, message);
+}
+
+#[test]
+fn checks_that_ask_for_nothing_or_of_nobody_are_refused() {
+    let one_of = "a check has exactly one of objective, budget, burn_rate, canary and completeness";
+    assert_check_refused("", (11, 8), one_of);
+    let two = "canary = { mode = \"real\", max_age = \"1h\" }\ncompleteness = { window = \"1h\", min = \"99%\" }";
+    assert_check_refused(two, (11, 8), one_of);
+    let unknown = "unknown field `latency`, expected one of `name`, `weight`, `objective`, `budget`, `burn_rate`, `canary`, \
+                   `completeness`";
+    assert_check_refused("latency = { window = \"1h\" }", (12, 1), unknown);
+    let nobody = "no objective \"shopp\"; there are: shop";
+    assert_check_refused("objective = { slo = \"shopp\" }", (12, 21), nobody);
+    assert_check_refused("budget = { slo = \"shopp\", min = \"1%\" }", (12, 18), nobody);
+    assert_check_refused("burn_rate = { slo = \"shopp\", window = \"1h\", below = \"6\" }", (12, 21), nobody);
+    assert_check_refused("budget = { slo = \"shop\" }", (12, 10), "missing field `min`");
+    let window = "no window \"90m\"; there are 5m, 30m, 1h, 2h, 6h, 1d, 3d, 7d, 28d, 30d";
+    assert_check_refused("completeness = { window = \"90m\", min = \"1%\" }", (12, 27), window);
+    let mode = "unknown variant `dry`, expected one of `mock`, `real`, `compare`";
+    assert_check_refused("canary = { mode = \"dry\", max_age = \"1h\" }", (12, 19), mode);
+}
+
+#[test]
+fn thresholds_that_contradict_each_other_are_refused() {
+    let warn = |min: &str| format!("warn must be above min ({min})");
+    assert_check_refused("budget = { slo = \"shop\", min = \"9%\", warn = \"9%\" }", (12, 45), &warn("9%"));
+    assert_check_refused("completeness = { window = \"1h\", min = \"9%\", warn = \"8%\" }", (12, 52), &warn("9%"));
+    let objective = "warn must be above the objective (99%)";
+    assert_check_refused("objective = { slo = \"shop\", warn = \"99%\" }", (12, 36), objective);
+    let burn = |rest: &str| format!("burn_rate = {{ slo = \"shop\", window = \"1h\", {rest} }}");
+    assert_check_refused(&burn("below = \"0\""), (12, 52), "below must be more than 0");
+    assert_check_refused(&burn("below = \"6\", warn = \"6\""), (12, 64), "warn must be below 6");
+    let window = "burn rates are kept over 5m, 30m, 1h, 2h, 6h, 1d, 3d and over the windows of alerts";
+    assert_check_refused(&burn("below = \"6\"").replace("1h", "7d"), (12, 38), window);
+    assert_check_refused("canary = { mode = \"real\", max_age = \"0s\" }", (12, 37), "max_age must be more than 0s");
+}
+
+#[test]
+fn names_and_weights_that_nothing_can_tell_apart_are_refused() {
+    let complete = "completeness = { window = \"1h\", min = \"9%\" }";
+    let twice = format!("{complete}\n[[profiles.dev.check]]\nname = \"more\"\n{complete}");
+    assert_check_refused(&twice, (14, 8), "a check can't be called \"more\": names must differ");
+    let score = format!("{DEV}[[profiles.dev.check]]\nname = \"score\"\n{complete}\n");
+    let message = "a check can't be called \"score\": that is what all weights together are called";
+    assert_refused(&score, (6, 8), message);
+    let weight = format!("{complete}\nweight = 3");
+    assert_check_refused(&weight, (13, 10), "a weight counts only in a profile with score_min");
+    assert_check_refused(&format!("{complete}\nweight = 0"), (13, 10), "weight must be at least 1");
+    assert_refused(&format!("{DEV}score_min = \"50%\"\n"), (5, 13), "score_min needs checks with a weight");
+    assert_refused(&format!("{DEV}score_min = \"0%\"\n"), (5, 13), "score_min must be more than 0%");
+}
+
+#[test]
+fn waivers_of_nothing_for_ever_or_without_a_reason_are_refused() {
+    let waiver = |check: &str, until: &str, reason: &str| {
+        format!(
+            "{DEV}[[profiles.dev.waiver]]\ncheck = \"{check}\"\nuntil = {until}\nreason = \"{reason}\"\nby = \"ops\"\n"
+        )
+    };
+    let until = "\"2027-01-31T18:00:00+03:00\"";
+    Config::from_toml(&waiver("ui.up", until, "no pages yet")).unwrap();
+    let known = "there are: ui.up, executor.up, healthz.status, healthz.slo.latencyP95, healthz.slo.errorRate, \
+                 healthz.slo.staleness";
+    assert_refused(&waiver("ui", until, "x"), (6, 9), &format!("no check \"ui\"; {known}"));
+    let never = "\"never\" is not an instant: write RFC 3339, such as \"2027-01-31T18:00:00Z\"";
+    assert_refused(&waiver("ui.up", "\"never\"", "x"), (7, 9), never);
+    assert_refused(&waiver("ui.up", until, " "), (8, 10), "reason must say something");
+    let twice = waiver("ui.up", until, "x") + &waiver("ui.up", until, "y").replace(DEV, "");
+    assert_refused(&twice, (11, 9), "check \"ui.up\" is waived twice");
+    let endless = waiver("ui.up", until, "x").replace(&format!("until = {until}\n"), "");
+    assert_refused(&endless, (5, 1), "missing field `until`");
+}
+
 #[test]
 fn a_probe_that_could_not_work_is_refused() {
     assert_refused("[probe]\nconcurrency = 0\n", (2, 15), "concurrency must be at least 1");
@@ -387,6 +467,41 @@ targets = ["checkout"]
 latency_p95 = "120ms"
 error_rate = "100%"
 staleness = "15s"
+score_min = "66.6%"
+
+[[profiles.prod.check]]
+name = "checkout-met"
+objective = { slo = "checkout", warn = "99.95%" }
+weight = 2
+
+[[profiles.prod.check]]
+name = "checkout-budget"
+budget = { slo = "checkout", min = "0%", warn = "25%" }
+
+[[profiles.prod.check]]
+name = "checkout-burn"
+burn_rate = { slo = "checkout", window = "1h", below = "6", warn = "2.5" }
+
+[[profiles.prod.check]]
+name = "canary"
+canary = { mode = "real", max_age = "1h" }
+
+[[profiles.prod.check]]
+name = "evidence"
+completeness = { window = "1d", min = "99%", warn = "99.9%" }
+weight = 1
+
+[[profiles.prod.waiver]]
+check = "executor.up"
+until = "2027-01-31T18:00:00+03:00"
+reason = "no executor here yet"
+by = "ops"
+
+[[slo]]
+name = "checkout"
+sli = { latency = "300ms" }
+objective = "99.9%"
+window = "28d"
 
 [probe]
 linger = "0s"

@@ -8,6 +8,7 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 use url::Host;
 
+use super::gate::Place;
 use super::target::{is_default_body_bytes_max, is_default_method};
 use super::{CheckKind, Config, DnsQuestion, HeaderCondition, JsonCondition, Target};
 use crate::units::DurationUs;
@@ -60,6 +61,15 @@ pub(crate) enum Step {
     Index(usize),
 }
 
+impl From<Place> for Step {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Key(key) => Self::Key(key),
+            Place::Index(n) => Self::Index(n),
+        }
+    }
+}
+
 impl Config {
     /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
@@ -72,6 +82,11 @@ impl Config {
             None => Ok(config),
             Some(broken) => Err(ConfigError::at(text, span_of(text, &broken.path), broken.message)),
         }
+    }
+
+    /// Whether a configuration that was put together keeps every rule; what is wrong when it does not.
+    pub fn check(&self) -> Result<(), String> {
+        self.first_broken_rule().map_or(Ok(()), |broken| Err(broken.message))
     }
 
     fn first_broken_rule(&self) -> Option<Broken> {
@@ -114,6 +129,11 @@ impl Config {
             ];
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
+            }
+            if let Some((places, message)) = profile.broken_gate_rule(self) {
+                let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
+                let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
+                return Some(Broken { path, message });
             }
         }
         if let Some(broken) = self.broken_rule_of_objectives() {

@@ -8,7 +8,7 @@ use spark_schemas::derived::TargetState;
 use spark_schemas::{Name, TimeNs};
 
 use crate::chart::Point;
-use crate::past;
+use spark_core::view::past;
 
 const MINUTE: u64 = 60 * TimeNs::SECOND;
 /// Minutes that charts show.

@@ -11,7 +11,7 @@ use spark_schemas::event::AlertState;
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{self, count, percent_text, span, stamp_text};
-use crate::past;
+use spark_core::view::past;
 
 /// The windows whose burn rates stand on a tile; the API has all.
 const SHOWN: usize = 4;
