@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use spark_schemas::Name;
 use url::Url;
 
-pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFormat, VerifyCommand, VerifyGateArgs};
+pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyCommand, VerifyGateArgs};
 
 /// Is it safe to deploy, and can you prove it?
 ///
