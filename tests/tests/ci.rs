@@ -140,6 +140,27 @@ fn the_yaml_examples_are_yaml_and_ask_for_what_there_is() {
     assert_eq!(examples, 4);
 }
 
+/// The blocks of TOML in the gate's guide, each with what it takes for granted.
+#[test]
+fn the_guides_policies_can_be_used() {
+    let guide = fs::read_to_string(repository().join("docs/gate.md")).expect("the guide");
+    let blocks: Vec<&str> = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 3);
+    let world = World::new();
+    for block in blocks {
+        let limits = "[profiles.prod]\nlatency_p95 = \"120ms\"\nerror_rate = \"2%\"\nstaleness = \"15s\"\n";
+        let slo = "[[slo]]\nname = \"orders\"\nsli = \"availability\"\nobjective = \"99.9%\"\nwindow = \"30d\"\n";
+        let policy = match block.contains("[profiles.prod]\n") {
+            true => block.replace("[profiles.prod]\n", limits),
+            false => format!("{limits}{block}"),
+        };
+        let mut command = spark();
+        command.arg("check").arg(world.file("spark.toml", &format!("{slo}{policy}")));
+        let checked = run(command);
+        assert_eq!(checked.code, 0, "{block}\n{}", checked.stderr);
+    }
+}
+
 #[test]
 fn shells_and_man_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
