@@ -335,6 +335,8 @@ async fn garbage_never_makes_a_server_error() {
         "/api/v1/targets",
         "/api/v1/targets/%ff",
         "/api/v1/windows",
+        "/api/v1/slos",
+        "/api/v1/slos/%ff",
         "/api/v1/config",
         "/%00",
         "/%",

@@ -142,9 +142,14 @@ impl BudgetFacts {
         let Some(budget) = &self.budget else { return format::none() };
         let left_ppm = budget.left_ppm();
         let sign = if left_ppm < 0 { "−" } else { "" };
+        // Overspent many times over, nobody reads decimals.
+        let text = match left_ppm.unsigned_abs() {
+            ppm if ppm > 1_000_000 => count(ppm / 10_000),
+            ppm => percent_text(ppm),
+        };
         html! {
             data value=(left_ppm) data-unit="ppm" {
-                (sign) (percent_text(left_ppm.unsigned_abs())) span .unit { "% left" }
+                (sign) (text) span .unit { "% left" }
             }
         }
     }
