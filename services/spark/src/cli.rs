@@ -12,7 +12,7 @@ use spark_schemas::Name;
 use url::Url;
 
 pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, CanaryModeArg, VerifyCanaryArgs};
-pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFormat, VerifyGateArgs};
+pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
 
 use crate::configuration::web_url;
 

@@ -45,6 +45,9 @@ pub struct GateArgs {
     /// How to print the decision.
     #[arg(long, value_enum, default_value = "text")]
     pub format: ReportFormat,
+    /// Also write the decision to a file, such as junit=gate.xml; can be given more than once.
+    #[arg(long = "report", value_name = "FORMAT=FILE")]
+    pub reports: Vec<ReportFile>,
     /// A warning is a failure.
     #[arg(long)]
     pub strict: bool,
@@ -98,6 +101,37 @@ pub struct VerifyGateArgs {
     pub format: OutputFormat,
 }
 
+/// A file for a decision, and how it is written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFile {
+    /// How.
+    pub format: ReportFormat,
+    /// Where.
+    pub file: PathBuf,
+}
+
+impl FromStr for ReportFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = text.split_once('=').ok_or("write FORMAT=FILE, such as junit=gate.xml")?;
+        let format = ReportFormat::from_str(format, false).map_err(|_unknown| {
+            let known: Vec<String> = ReportFormat::value_variants().iter().map(ReportFormat::name).collect();
+            format!("no format {format:?}; there are: {}", known.join(", "))
+        })?;
+        match file {
+            "" => Err("the file has no name".to_owned()),
+            file => Ok(Self { format, file: file.into() }),
+        }
+    }
+}
+
+impl ReportFormat {
+    fn name(&self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// An instant, or how long ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
@@ -126,5 +160,30 @@ impl FromStr for Since {
         instant.or_else(ago).ok_or_else(|| {
             format!("{text:?} is neither an instant such as 2026-07-30T12:00:00Z nor a duration such as 90d")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_name_a_format_and_a_file() {
+        let junit = ReportFile { format: ReportFormat::Junit, file: "a=b.xml".into() };
+        assert_eq!("junit=a=b.xml".parse(), Ok(junit));
+        for wrong in ["junit", "", "=x", "junit=", "xml=x", "JUNIT=x"] {
+            assert!(wrong.parse::<ReportFile>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn since_is_an_instant_or_so_long_ago() {
+        let now = TimeNs(100 * TimeNs::SECOND);
+        assert_eq!("1970-01-01T00:00:07Z".parse::<Since>().unwrap().instant(now), TimeNs(7 * TimeNs::SECOND));
+        assert_eq!("1m".parse::<Since>().unwrap().instant(now), TimeNs(40 * TimeNs::SECOND));
+        assert_eq!("90d".parse::<Since>().unwrap().instant(now), TimeNs(0));
+        for wrong in ["", "yesterday", "90", "-1d", "2026-07-30"] {
+            assert!(wrong.parse::<Since>().is_err(), "{wrong:?}");
+        }
     }
 }

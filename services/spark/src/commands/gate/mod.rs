@@ -9,9 +9,10 @@ mod text;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use spark_schemas::event::Verdict;
 
-use crate::cli::{GateArgs, GateCommand, ReportFormat};
+use crate::cli::{GateArgs, GateCommand, ReportFile, ReportFormat};
 use crate::exit;
 use crate::output::{complain, say};
 use ask::{Answered, ask};
@@ -30,16 +31,21 @@ pub fn gate(args: &GateArgs) -> anyhow::Result<ExitCode> {
     if let Answered::Refused(why) | Answered::Nobody(why) = &answered {
         complain!("spark gate: {why}");
     }
-    if let Some(report) = report(args, &answered)? {
+    for ReportFile { format, file } in &args.reports {
+        if let Some(report) = report(*format, args, &answered)? {
+            std::fs::write(file, report + "\n").with_context(|| format!("write the report {}", file.display()))?;
+        }
+    }
+    if let Some(report) = report(args.format, args, &answered)? {
         say!("{report}")?;
     }
     Ok(code.into())
 }
 
 /// What is printed: where there is no decision, the formats that programs read say that, too.
-fn report(args: &GateArgs, answered: &Answered) -> anyhow::Result<Option<String>> {
+fn report(format: ReportFormat, args: &GateArgs, answered: &Answered) -> anyhow::Result<Option<String>> {
     let host = args.server.url.host_str().unwrap_or("localhost");
-    Ok(match (args.format, answered) {
+    Ok(match (format, answered) {
         (_, Answered::Refused(_)) | (ReportFormat::Text, Answered::Nobody(_)) => None,
         (ReportFormat::Text, Answered::Decision(decision, _)) => Some(text::of(decision)),
         (ReportFormat::Json, Answered::Decision(_, raw)) => Some(serde_json::to_string_pretty(raw)?),
