@@ -2,6 +2,7 @@
 
 mod condition;
 mod dns;
+mod json_path;
 mod parse;
 mod target;
 
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
-pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
+pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
 pub use dns::{DnsQuestion, DnsUrlError, RecordType};
+pub use json_path::JsonPath;
 pub use parse::ConfigError;
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
