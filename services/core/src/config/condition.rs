@@ -209,13 +209,18 @@ fn is_same(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// At most the first characters, in one line.
+/// At most the first characters, in one line, with nothing in it that a terminal would obey.
 fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     if short.len() < text.len() {
         short.push('…');
     }
-    if short.starts_with('"') { short } else { format!("{short:?}") }
+    let quoted = format!("{short:?}");
+    // A text of JSON and an entity tag bring their own quotes and backslashes, but not all that needs one.
+    match short.starts_with('"') {
+        true => quoted[1..quoted.len() - 1].replace("\\\"", "\"").replace("\\\\", "\\"),
+        false => quoted,
+    }
 }
 
 #[cfg(test)]
@@ -273,5 +278,17 @@ mod tests {
         assert_eq!(broken(&condition(json!({"name": "a", "equals": "b"})), &["b"]), None);
         assert!(broken(&condition(json!({"name": "a", "equals": "b"})), &["B"]).is_some());
         assert_eq!(broken(&condition(json!({"name": "a"})), &[""]), None);
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_whatever_was_sent() {
+        let body = json!({"s": "a\"b\\ \n\u{85}\u{9b}2J\u{2028}\u{7f}ü"});
+        let broken = json_condition("$.s", json!({"equals": 1})).broken(&body).unwrap();
+        let shown = r#"$.s is "a\"b\\ \n\u{85}\u{9b}2J\u{2028}\u{7f}ü", expected"#;
+        assert!(broken.starts_with(shown), "{broken}");
+        let etag = serde_json::from_value::<HeaderCondition>(json!({"name": "etag", "equals": "x"})).unwrap();
+        let broken = |value: &str| etag.broken([value.as_bytes()].into_iter()).unwrap();
+        assert!(broken("\"a\u{9b}\tü\"").starts_with(r#"header etag is "a\u{9b}\tü", expected"#));
+        assert!(broken("\u{85}").starts_with(r#"header etag is "\u{85}", expected"#));
     }
 }
