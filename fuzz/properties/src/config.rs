@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use spark_core::config::{CheckKind, Config, ConfigError, DnsQuestion};
 use spark_core::units::DurationUs;
 
@@ -61,6 +62,17 @@ fn keeps_the_rules(config: &Config) {
         assert!(kind.is_http() || (target.expect_headers.is_empty() && target.expect_json.is_empty()));
         assert!(target.conditions().iter().all(|condition| !condition.is_empty()));
         assert_eq!(config.target(&target.name), Some(target));
+        assert!(target.expect_json.iter().filter_map(|condition| condition.equals.as_ref()).all(is_json));
         let _schedule = target.schedule();
+    }
+}
+
+/// TOML's dates and its `nan` are nothing that an answer in JSON could equal.
+fn is_json(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(list) => list.iter().all(is_json),
+        Value::Object(table) => table.iter().all(|(key, value)| !key.starts_with("$__toml") && is_json(value)),
+        _ => true,
     }
 }

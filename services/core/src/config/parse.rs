@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 use url::Host;
 
 use super::target::{is_default_body_bytes_max, is_default_method};
@@ -16,6 +18,10 @@ const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
 const INTERVAL_MAX: DurationUs = DurationUs::from_secs(86_400);
 const REDIRECTS_MAX: u32 = 10;
 const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Each dot is one more table in a table, of which the parser bounds only those in brackets: they took all of the stack.
+const KEY_DOTS_MAX: usize = 8;
+/// The configuration is recorded as JSON, whose readers give up at 128 levels.
+const EQUALS_LEVELS_MAX: usize = 32;
 
 /// A configuration that can't be used: where and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +69,9 @@ enum Step {
 impl Config {
     /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        if let Some(dot) = deep_key(text) {
+            return Err(ConfigError::at(text, Some(dot), format!("a key has at most {KEY_DOTS_MAX} dots")));
+        }
         let mut config: Self = toml::from_str(text)
             .map_err(|error: toml::de::Error| ConfigError::at(text, error.span(), in_plain_words(error.message())))?;
         for (name, profile) in Self::default().profiles {
@@ -185,9 +194,10 @@ impl Target {
         if let Some(condition) = self.expect_headers.iter().find(|condition| !is_token(&condition.name)) {
             return Some(("expect_headers", format!("{:?} is not an HTTP header name", condition.name)));
         }
-        if let Some(condition) = self.expect_json.iter().find(|condition| condition.equals == Some(Value::Null)) {
-            let message = format!("{} can't be compared with what is no number", condition.path);
-            return Some(("expect_json", message));
+        for condition in &self.expect_json {
+            if let Some(what) = condition.equals.as_ref().and_then(|value| not_comparable(value, EQUALS_LEVELS_MAX)) {
+                return Some(("expect_json", format!("{} can't be compared with {what}", condition.path)));
+            }
         }
         if self.redirects_max > REDIRECTS_MAX {
             return Some(("redirects_max", format!("redirects_max must be from 0 to {REDIRECTS_MAX}")));
@@ -228,6 +238,38 @@ impl Target {
         ];
         let (key, _, _, schemes) = uses.into_iter().find(|(_, is_used, is_allowed, _)| *is_used && !*is_allowed)?;
         Some((key, format!("{key} is for {schemes} targets; this one is {}", self.url.scheme())))
+    }
+}
+
+/// The first dot that is one too many in its key.
+fn deep_key(text: &str) -> Option<Range<usize>> {
+    let mut dots = 0;
+    let dot = Source::new(text).lex().find(|token| {
+        match token.kind() {
+            TokenKind::Dot => dots += 1,
+            // A part of a key, or the space around it.
+            TokenKind::Atom | TokenKind::Whitespace | TokenKind::BasicString | TokenKind::LiteralString => {}
+            _ => dots = 0,
+        }
+        dots > KEY_DOTS_MAX
+    })?;
+    Some(dot.span().start()..dot.span().end())
+}
+
+/// What of a value no JSON says, or not so that it can be recorded.
+fn not_comparable(value: &Value, levels_left: usize) -> Option<&'static str> {
+    // How the parser hands over what JSON has no type for.
+    const DATE: &str = "$__toml_private_datetime";
+    let inner = |value| match levels_left.checked_sub(1) {
+        Some(levels_left) => not_comparable(value, levels_left),
+        None => Some("a value of more than 32 levels"),
+    };
+    match value {
+        Value::Null => Some("what is no number"),
+        Value::Object(table) if table.contains_key(DATE) => Some("a date: write it as a text in quotes"),
+        Value::Object(table) => table.values().find_map(inner),
+        Value::Array(list) => list.iter().find_map(inner),
+        _ => None,
     }
 }
 
