@@ -62,6 +62,23 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
 }
 
 #[test]
+fn a_key_that_would_nest_without_end_is_refused_at_the_dot_too_many() {
+    let dotted = |dots: usize| format!("a{}", ".a".repeat(dots));
+    let condition = |dots: usize| format!("expect_json = [{{ path = \"$\", equals = {{ {} = 1.5 }} }}]", dotted(dots));
+    assert!(Config::from_toml(&format!("{TARGET}{}\n", condition(8))).is_ok());
+    assert_line_refused(&condition(9), 58, "a key has at most 8 dots");
+    // Once the stack did not last for this.
+    let nested = format!("{}1{}", format!("{{ {} = ", dotted(78)).repeat(78), "}".repeat(78));
+    assert_line_refused(
+        &format!("expect_json = [{{ path = \"$\", equals = {nested} }}]"),
+        58,
+        "a key has at most 8 dots",
+    );
+    let no_keys = format!("expect_body = \"{}\" # {}", dotted(9), dotted(9));
+    assert!(Config::from_toml(&format!("{TARGET}{no_keys}\n")).is_ok());
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
     let duration = "expected a duration in quotes, such as \"150ms\" or \"5s\"";
     assert_line_refused("interval = 5", 12, &format!("this is the number `5`, {duration}"));
@@ -219,6 +236,20 @@ fn conditions_that_can_not_be_judged_are_refused() {
         let error = error_of(&format!("{TARGET}{json}\n"));
         assert_eq!((error.line, error.message.as_str()), (4, "not a JSON number"), "{error}");
     }
+    assert_line_refused(
+        "expect_json = [{ path = \"$\", equals = { a = [1, nan] } }]",
+        15,
+        "$ can't be compared with what is no number",
+    );
+    for date in ["1979-05-27T07:32:00Z", "[1979-05-27]", "{ at = 07:32:00 }"] {
+        let condition = format!("expect_json = [{{ path = \"$\", equals = {date} }}]");
+        assert_line_refused(&condition, 15, "$ can't be compared with a date: write it as a text in quotes");
+    }
+    let levels = |levels: usize| {
+        format!("expect_json = [{{ path = \"$\", equals = {}{} }}]", "[".repeat(levels), "]".repeat(levels))
+    };
+    assert_line_refused(&levels(34), 15, "$ can't be compared with a value of more than 32 levels");
+    assert!(Config::from_toml(&format!("{TARGET}{}\n", levels(33))).is_ok());
     assert_line_refused(
         "expect_headers = [{ name = \"a\", equal = \"b\" }]",
         33,
@@ -430,7 +461,7 @@ redirects_max = 3
 connection = "reuse"
 expect_headers = [{ name = "Content-Type", contains = "json", matches = "^application/" }, { name = "ETag" }]
 expect_body_matches = '"status":\s*"(UP|OK)"'
-expect_json = [{ path = "$.n", min = 1, max = 2.5 }, { path = "$['a']", equals = { b = [1, "ü", true, -0.5] } }]
+expect_json = [{ path = "$.n", min = 9.014274576114836e-30, max = 2.5 }, { path = "$['a']", equals = { b = [1, "ü", true, -0.5] } }]
 body_bytes_max = 4096
 server_name = "internal.example"
 expect_body = "\"status\": \"UP\""

@@ -5,6 +5,7 @@ mod condition;
 mod dns;
 mod explain;
 mod gate;
+mod json_path;
 mod objective;
 pub(crate) mod objective_rules;
 mod parse;
@@ -17,12 +18,13 @@ use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
 pub use canary::{Alpha, AlphaError, Canary};
-pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
+pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
 pub use gate::{
     Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
     Waiver,
 };
+pub use json_path::JsonPath;
 pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };
