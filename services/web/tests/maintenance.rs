@@ -1,4 +1,5 @@
 //! Maintenances and deployments over the API: declared once, refused with what to do, seen in every figure and page.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 #[path = "support/http.rs"]
 mod http;
