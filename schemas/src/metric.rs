@@ -103,6 +103,8 @@ metrics! {
     GATE_DECISIONS: Counter = "spark_gate_decisions_total";
     /// Canary runs, by mode and verdict.
     CANARY_RUNS: Counter = "spark_canary_runs_total";
+    /// Maintenances declared and called off, and deployments marked, by kind.
+    DECLARATIONS: Counter = "spark_declarations_total";
     /// Configuration reloads, by result.
     CONFIG_RELOADS: Counter = "spark_config_reloads_total";
     /// Live event streams that are open.

@@ -13,6 +13,7 @@ pub mod health;
 pub mod judge;
 pub mod latency;
 pub mod ledger;
+pub mod maintenance;
 pub mod merkle;
 pub mod openslo;
 pub mod page;

@@ -238,17 +238,17 @@ fn conditions_that_can_not_be_judged_are_refused() {
     }
     assert_line_refused(
         "expect_json = [{ path = \"$\", equals = { a = [1, nan] } }]",
-        15,
+        16,
         "$ can't be compared with what is no number",
     );
     for date in ["1979-05-27T07:32:00Z", "[1979-05-27]", "{ at = 07:32:00 }"] {
         let condition = format!("expect_json = [{{ path = \"$\", equals = {date} }}]");
-        assert_line_refused(&condition, 15, "$ can't be compared with a date: write it as a text in quotes");
+        assert_line_refused(&condition, 16, "$ can't be compared with a date: write it as a text in quotes");
     }
     let levels = |levels: usize| {
         format!("expect_json = [{{ path = \"$\", equals = {}{} }}]", "[".repeat(levels), "]".repeat(levels))
     };
-    assert_line_refused(&levels(34), 15, "$ can't be compared with a value of more than 32 levels");
+    assert_line_refused(&levels(34), 16, "$ can't be compared with a value of more than 32 levels");
     assert!(Config::from_toml(&format!("{TARGET}{}\n", levels(33))).is_ok());
     assert_line_refused(
         "expect_headers = [{ name = \"a\", equal = \"b\" }]",

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod canary;
+mod declare;
 mod gate;
 
 use std::net::SocketAddr;
@@ -12,6 +13,9 @@ use spark_schemas::Name;
 use url::Url;
 
 pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, CanaryModeArg, VerifyCanaryArgs};
+pub use declare::{
+    DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
+};
 pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
 
 use crate::configuration::web_url;
@@ -58,6 +62,16 @@ pub enum Command {
     /// Exit code: 0 passed; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
     /// usage.
     Canary(CanaryArgs),
+    /// Declare times whose observations don't count: for budgets, the gate, canaries.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// Mark that a version of a service went out: charts show it, canaries compare before and after.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Deploy(DeployCommand),
     /// Make again, from the log alone, what Spark once said, and compare.
     #[command(subcommand)]
     Verify(VerifyCommand),

@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(VerifyCommand::Gate(args))) => commands::verify_gate(&args),
         Some(Command::Completions(args)) => commands::completions(&args),
         Some(Command::Man(args)) => commands::man(&args),
+        Some(Command::Maintenance(command)) => commands::maintenance(&command),
+        Some(Command::Deploy(command)) => commands::deploy(&command),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

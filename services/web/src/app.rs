@@ -13,7 +13,7 @@ use spark_eventlog::EventLog;
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::EventWriter;
 use spark_schemas::TimeNs;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
@@ -129,6 +129,8 @@ pub(crate) struct Server {
     pub(crate) recent: RecentAnswers,
     /// One canary runs at a time: each asks endpoints or reads the log for a while.
     pub(crate) canary_turn: Semaphore,
+    /// One declaration is made at a time: the next one sees it.
+    pub(crate) declaring_turn: Mutex<()>,
     /// Ends the streams when the service shuts down.
     pub(crate) shutdown: CancellationToken,
 }
@@ -142,6 +144,7 @@ impl Server {
             live: LivePages::default(),
             recent,
             canary_turn: Semaphore::new(1),
+            declaring_turn: Mutex::new(()),
             shutdown,
         })
     }

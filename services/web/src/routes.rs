@@ -7,11 +7,13 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
-use crate::api::{canary, config, gate, health, log, metrics, slos, smoke, targets, windows};
+use crate::api::{
+    canary, config, deployments, gate, health, log, maintenances, metrics, slos, smoke, targets, windows,
+};
 use crate::app::{App, Server};
 use crate::{assets, guard, live, pages};
 
@@ -45,6 +47,9 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/v1/slos/{name}", get(slos::one))
         .route("/api/v1/log", get(log::get))
         .route("/api/v1/windows", get(windows::get))
+        .route("/api/v1/maintenances", get(maintenances::list).post(maintenances::add))
+        .route("/api/v1/maintenances/{id}", delete(maintenances::cancel))
+        .route("/api/v1/deployments", get(deployments::list).post(deployments::mark))
         .route("/api/v1/config", get(config::get))
         .route("/api/v1/events", get(live::get))
         .fallback(nothing_here)

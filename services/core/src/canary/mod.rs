@@ -5,7 +5,6 @@
 
 mod probed;
 mod sampler;
-mod spans;
 
 use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{
@@ -15,7 +14,6 @@ use spark_schemas::{Name, TimeNs};
 
 pub use probed::{MOCK_RUNS, MockRuns, ProbedTarget, Run, mock_checks, mock_settings, real_checks};
 pub use sampler::{Sampler, Samples};
-pub use spans::maintained;
 
 use crate::config::Canary;
 use crate::gate;

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use spark_schemas::event::{CheckResult, Missed, Observed, Outcome, TimeSpan};
 use spark_schemas::{Class, Event, Leaf, Name, TimeNs};
 
-use super::spans::is_in;
 use super::{Selection, SideOf};
 use crate::config::Canary;
 use crate::fold::{Runs, accept};
 use crate::judge::{self, SAMPLES_MAX, Side, TooMany};
+use crate::maintenance::is_in;
 
 /// Both sides' samples.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{
-    Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance,
-    MaintenanceAction, Portfolio, ReportIssued, Strategy,
+    Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance, Portfolio,
+    ReportIssued, Strategy,
 };
 use spark_schemas::{Event, Name, TimeNs};
 
 use crate::config::Config;
+use crate::maintenance::{self, Cancelled};
 use crate::series::Expectation;
 use crate::slo::{AlertKey, key_of};
 
@@ -41,6 +42,9 @@ pub struct Declarations {
     pub config_rejected: Option<ConfigRejected>,
     /// Maintenances that were declared and not called off, by id.
     pub maintenances: BTreeMap<Name, Maintenance>,
+    /// Maintenances that were called off, the latest last.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub cancelled_maintenances: VecDeque<Cancelled>,
     /// Recent deployments, newest last.
     pub deployments: VecDeque<Deployment>,
     /// Recent gate decisions, newest last.
@@ -81,10 +85,6 @@ impl Declarations {
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::ConfigRejected(rejected) => self.config_rejected = Some(rejected),
-            Event::Maintenance(maintenance) => match maintenance.action {
-                MaintenanceAction::Add => drop(self.maintenances.insert(maintenance.id.clone(), maintenance)),
-                MaintenanceAction::Cancel => drop(self.maintenances.remove(&maintenance.id)),
-            },
             Event::Deployment(deployment) => remember(&mut self.deployments, deployment, PartialEq::eq),
             Event::GateDecided(gate) => remember(&mut self.gate_decisions, gate, |a, b| a.id == b.id),
             Event::CanaryRan(canary) => remember(&mut self.canaries, canary, |a, b| a.id == b.id),
@@ -100,6 +100,15 @@ impl Declarations {
             // Kept in the log for people; no figure depends on them.
             _ => {}
         }
+    }
+
+    pub(super) fn apply_maintenance(&mut self, event: Maintenance, fold_time: TimeNs) {
+        maintenance::apply(&mut self.maintenances, &mut self.cancelled_maintenances, event, fold_time);
+    }
+
+    /// Every maintenance that takes out time.
+    pub fn maintenances_in_force(&self) -> impl Iterator<Item = &Maintenance> {
+        self.maintenances.values()
     }
 
     /// A change of an alert counts if it follows the one known last; written twice, it counts once.

@@ -56,8 +56,8 @@ impl State {
                     }
                 }
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
-                maintenance @ Event::Maintenance(_) => {
-                    self.head.declarations.apply(maintenance);
+                Event::Maintenance(maintenance) => {
+                    self.head.declarations.apply_maintenance(maintenance, fold_time);
                     self.sync_objectives(store);
                 }
                 other => self.head.declarations.apply(other),

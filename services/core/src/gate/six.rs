@@ -8,15 +8,19 @@ use crate::health::{Health, Status};
 use crate::units::decimal;
 use crate::view::{SLO_WINDOW, Slo, TargetView, View, past};
 
+/// So many targets in maintenance are named.
+const NAMED_MAX: usize = 10;
+
 /// The six checks, in the order of [`crate::config::SIX`].
 pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResult> {
     let profile = &slo.profile;
     let samples = slo.figures.tally.count();
+    let left_out = left_out(slo.left_out());
     let below = |id: &str, observed: Option<u64>, limit: u64, places: u32, unit: &str, what: &str| {
         let (verdict, reason) = match observed {
             None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
-            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit")),
-            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit")),
+            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit{left_out}")),
+            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
         };
         CheckResult {
             id: id.into(),
@@ -60,11 +64,38 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
     ]
 }
 
+/// Which targets are not judged because they are in maintenance, to be said after a sentence.
+fn left_out<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    match in_maintenance(targets) {
+        names if names.is_empty() => names,
+        names => format!("; left out, in maintenance: {names}"),
+    }
+}
+
+/// The targets that are in maintenance, each with the maintenance.
+fn in_maintenance<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    let named = targets.filter_map(|target| Some(format!("{} ({})", target.name, target.maintenance?.id)));
+    // A check is read by people, and its event has to fit a frame.
+    let (mut names, all): (Vec<String>, usize) = named.fold((Vec::new(), 0), |(mut names, all), name| {
+        if all < NAMED_MAX {
+            names.push(name);
+        }
+        (names, all + 1)
+    });
+    if all > NAMED_MAX {
+        names.push(format!("and {} more", all - NAMED_MAX));
+    }
+    names.join(", ")
+}
+
 fn why_no_data(slo: &Slo<'_>) -> String {
     if slo.targets.is_empty() {
         return "the profile selects no target".to_owned();
     }
-    match slo.targets.iter().find(|target| target.staleness_us.is_none()) {
+    if slo.judged().next().is_none() {
+        return format!("every target is in maintenance: {}", in_maintenance(slo.left_out()));
+    }
+    match slo.judged().find(|target| target.staleness_us.is_none()) {
         Some(target) if target.series.iter().any(|series| series.latest().is_some()) && target.latest.is_none() => {
             format!("of target {} {}", target.name, target.reason)
         }
@@ -75,14 +106,18 @@ fn why_no_data(slo: &Slo<'_>) -> String {
 }
 
 fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
-    let targets: Vec<_> = view.with_role(role).into_iter().map(|target| past::as_of(view, target)).collect();
+    let targets = view.with_role(role).into_iter().map(|target| past::as_of(view, target));
+    let (targets, maintained): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
     let in_state = |state| targets.iter().filter(move |target| target.state == state);
     let name_them = |targets: &mut dyn Iterator<Item = &TargetView<'_>>| {
         let named: Vec<String> = targets.map(|target| format!("{} ({})", target.name, target.reason)).collect();
         named.join(", ")
     };
-    let (verdict, observed, reason) = if targets.is_empty() {
+    let (verdict, observed, reason) = if targets.is_empty() && maintained.is_empty() {
         (CheckVerdict::NoData, None, format!("no target has the role of {what}"))
+    } else if targets.is_empty() {
+        let maintained = in_maintenance(maintained.iter());
+        (CheckVerdict::NoData, None, format!("every {what} target is in maintenance: {maintained}"))
     } else if in_state(TargetState::Down).next().is_some() {
         let down = name_them(&mut in_state(TargetState::Down));
         (CheckVerdict::Fail, Some("down"), format!("down: {down}"))
@@ -90,7 +125,7 @@ fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
         let unknown = name_them(&mut in_state(TargetState::Unknown));
         (CheckVerdict::NoData, Some("unknown"), format!("unknown: {unknown}"))
     } else {
-        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up"))
+        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(maintained.iter())))
     };
     let samples = view.window_over(&targets, SLO_WINDOW).map_or(0, |figures| figures.tally.count());
     CheckResult {

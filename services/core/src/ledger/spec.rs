@@ -79,7 +79,7 @@ impl Spec {
     /// What the objectives of the configuration in force count, in its order.
     pub fn all(declarations: &Declarations) -> Vec<Self> {
         let Some(policy) = &declarations.policy else { return Vec::new() };
-        let of = |objective| Self::new(objective, &policy.config, declarations.maintenances.values());
+        let of = |objective| Self::new(objective, &policy.config, declarations.maintenances_in_force());
         policy.config.objectives.iter().map(of).collect()
     }
 

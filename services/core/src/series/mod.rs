@@ -236,6 +236,11 @@ impl Series {
         self.rolling.add_window(window, at, store, sum)
     }
 
+    /// Takes buckets of `tier` that start in `starts` out of a sum that they are part of.
+    pub(crate) fn subtract_range(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, sum: &mut Tally) {
+        self.rolling.subtract_range(tier, starts, store, sum);
+    }
+
     /// The digest over everything the series holds; computed again only when something changed.
     pub fn digest(&mut self) -> Hash {
         if let Some(digest) = self.digest {

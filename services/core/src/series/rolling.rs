@@ -205,6 +205,11 @@ impl Rolling {
         Ok(())
     }
 
+    /// Takes the buckets of `tier` that start in `starts` out of `sum`, which they are part of.
+    pub(crate) fn subtract_range(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, sum: &mut Tally) {
+        self.visit(tier, starts, store, |_start, part| part.subtract_from(sum));
+    }
+
     /// Adds to `sum` the buckets of `tier` that start in `starts`.
     pub(crate) fn add_range(
         &self,

@@ -67,6 +67,11 @@ pub fn post_json(url: &Url, body: &Value) -> anyhow::Result<Answer> {
     read(url, request.send(body.to_string()))
 }
 
+/// `DELETE url`
+pub fn delete(url: &Url) -> anyhow::Result<Answer> {
+    read(url, agent().delete(url.as_str()).call())
+}
+
 fn read(url: &Url, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Answer> {
     let mut response = response.map_err(|error| anyhow!(error).context(format!("no answer from {url}")))?;
     let status = response.status().as_u16();

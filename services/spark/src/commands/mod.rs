@@ -3,6 +3,7 @@
 mod canary;
 mod check;
 mod client;
+mod declare;
 mod gate;
 mod manual;
 mod nats_accounts;
@@ -13,6 +14,7 @@ mod verify;
 
 pub use canary::{canary, verify_canary};
 pub use check::check;
+pub use declare::{deploy, maintenance};
 pub use gate::gate;
 pub use manual::{completions, man};
 pub use nats_keys::nats_keys;

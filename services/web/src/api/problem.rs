@@ -38,6 +38,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-canary", "There is no such canary", detail)
     }
 
+    pub(crate) fn unknown_maintenance(id: &str) -> Self {
+        let detail = format!("No maintenance {id:?} is known; /api/v1/maintenances lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-maintenance", "There is no such maintenance", detail)
+    }
+
     pub(crate) fn unknown_slo(name: &str) -> Self {
         let detail = format!("No objective {name:?} is configured; /api/v1/slos lists them.");
         Self::new(StatusCode::NOT_FOUND, "unknown-slo", "There is no such objective", detail)

@@ -12,6 +12,7 @@ use spark_core::view::{TargetView, View, rfc3339};
 use spark_schemas::derived::TargetState;
 use spark_schemas::event::Observed;
 
+use crate::api::maintenances;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -34,6 +35,9 @@ pub(crate) struct TargetFacts {
     demo: bool,
     state: TargetState,
     reason: String,
+    /// While it is in maintenance, no figure over several targets counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance: Option<maintenances::Body>,
     staleness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval: Option<String>,
@@ -74,6 +78,7 @@ impl TargetFacts {
             demo: target.is_demo(),
             state: target.state,
             reason: target.reason.to_string(),
+            maintenance: target.maintenance.map(|one| maintenances::Body::declared(one, view.at)),
             staleness_ms: target.staleness_us.map(|us| us.div_ceil(1_000)),
             interval: target.config.map(|config| config.interval.to_string()),
             latest: target.latest.cloned(),

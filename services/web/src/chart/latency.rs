@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Point, area, line, runs, time_axis};
+use super::{Marks, Point, area, line, runs, time_axis};
 use crate::format::latency;
 
 const QUANTILES: [(&str, u64); 3] = [("p50", 500_000), ("p95", 950_000), ("p99", 990_000)];
@@ -51,7 +51,7 @@ fn nice_step(at_least: u64) -> u64 {
 }
 
 /// Latency over time, with the limit that the 95th percentile is held against.
-pub(crate) fn latencies(points: &[Point], limit_us: u64) -> Markup {
+pub(crate) fn latencies(points: &[Point], limit_us: u64, marks: &Marks) -> Markup {
     let quantiles: Vec<Option<[u64; 3]>> = points.iter().map(quantiles).collect();
     let all = || quantiles.iter().flatten();
     let (Some(lowest), Some(highest)) = (all().map(|q| q[0]).min(), all().map(|q| q[2]).max()) else {
@@ -67,6 +67,7 @@ pub(crate) fn latencies(points: &[Point], limit_us: u64) -> Markup {
             div .axis.value aria-hidden="true" { @for tick in &axis.ticks_us { span { (latency(*tick)) } } }
             svg .plot viewBox={ "0 0 " (points.len()) " 100" } preserveAspectRatio="none" role="img"
                 aria-label="Latency over the last hour: p50, p95 and p99; the table below has the figures" {
+                (marks.bands(points, 100))
                 @for n in 1..axis.ticks_us.len().saturating_sub(1) {
                     @let y = n as f64 * 100.0 / (axis.ticks_us.len() - 1) as f64;
                     line .grid x1="0" x2=(points.len()) y1=(format!("{y:.2}")) y2=(format!("{y:.2}")) {}
@@ -83,6 +84,7 @@ pub(crate) fn latencies(points: &[Point], limit_us: u64) -> Markup {
                 @for (n, (point, quantiles)) in points.iter().zip(&quantiles).enumerate() {
                     rect .hit x=(n) y="0" width="1" height="100" { title { (hover(point, quantiles)) } }
                 }
+                (marks.lines(points))
             }
             (time_axis(points))
         }
@@ -92,6 +94,7 @@ pub(crate) fn latencies(points: &[Point], limit_us: u64) -> Markup {
             @if axis.logarithmic { span { "logarithmic scale" } }
             span .right { "UTC" }
         }
+        (marks.list())
         (table(points, &quantiles))
     }
 }
