@@ -9,7 +9,9 @@ use spark_core::schedule::Schedule;
 use spark_core::view::rfc3339;
 use spark_schemas::event::CheckVerdict::{Fail, NoData, Pass, Warn};
 use spark_schemas::event::Outcome::Ok as Passed;
-use spark_schemas::event::{CanaryMode, CanaryRan, CheckVerdict, ConfigApplied, GateDecided, Verdict};
+use spark_schemas::event::{
+    CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckVerdict, ConfigApplied, GateDecided, Verdict,
+};
 use spark_schemas::{Class, TimeNs};
 use support::spark::{AGENT, Spark, check};
 use support::{HOUR, MINUTE, SECOND, START, observed, target_list};
@@ -170,6 +172,38 @@ fn the_latest_canary_of_its_kind_counts_while_it_is_young_enough() {
             vec![canary(before(2), CanaryMode::Real, verdict), canary(before(5), CanaryMode::Real, Verdict::Pass)];
         assert_eq!(of(two), (says, verdict));
     }
+}
+
+#[test]
+fn of_comparisons_those_of_the_target_count() {
+    let asks = "[[profiles.dev.check]]\nname = \"canary\"\n\
+                canary = { mode = \"compare\", target = \"ui\", max_age = \"10m\" }\n";
+    let side = |target: &str| CanarySide {
+        target: support::name(target),
+        from_ns: START,
+        to_ns: START,
+        excluded: Vec::new(),
+        observed: 0,
+        failed: 0,
+        missed: 0,
+    };
+    let compared = |candidate: &str, verdict, secs: u64| {
+        let comparison = CanaryComparison {
+            baseline: side("executor"),
+            candidate: side(candidate),
+            deployment: None,
+            positions: Vec::new(),
+            settings: String::new(),
+            semantics: 1,
+        };
+        let comparison = Some(Box::new(comparison));
+        CanaryRan { comparison, ..canary(TimeNs(START.0 - secs * SECOND), CanaryMode::Compare, verdict) }
+    };
+    let mut spark = Spark::healthy_as(&with(asks));
+    spark.record(START, Class::Ctl, vec![compared("executor", Verdict::Pass, 5).into()]);
+    assert_eq!(verdict_of(&spark.decide(START), "canary"), NoData, "it judged another target");
+    spark.record(START, Class::Ctl, vec![compared("ui", Verdict::Fail, 9).into()]);
+    assert_eq!(verdict_of(&spark.decide(START), "canary"), Fail, "although one of another target is newer");
 }
 
 const SCORED: &str = r#"score_min = "60%"

@@ -105,6 +105,9 @@ pub struct BurnsBelow {
 pub struct CanaryPassed {
     /// Which kind.
     pub mode: CanaryMode,
+    /// Of comparisons: only those that judged this target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Name>,
     /// An older one tells nothing.
     pub max_age: DurationUs,
 }
@@ -162,6 +165,15 @@ impl FromStr for Until {
 
 as_text!(Until: "an instant in quotes, such as \"2027-01-31T18:00:00Z\"");
 
+/// Whether the objectives of OpenSLO documents that a configuration names are among its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Documents {
+    /// They are added later, and what asks for them is checked then.
+    ToCome,
+    /// All objectives are there.
+    Read,
+}
+
 /// A broken rule: the keys below the profile that lead to it, and what is wrong.
 type Broken = (Vec<Place>, String);
 
@@ -188,7 +200,7 @@ impl GateCheck {
         all.next().filter(|_| all.next().is_none())
     }
 
-    fn broken_rule(&self, config: &Config) -> Option<Broken> {
+    fn broken_rule(&self, config: &Config, documents: Documents) -> Option<Broken> {
         let Some(asks) = self.asks() else {
             let kinds = "objective, budget, burn_rate, canary and completeness";
             return Some((vec![Key("name")], format!("a check has exactly one of {kinds}")));
@@ -202,6 +214,9 @@ impl GateCheck {
         };
         let broken = |key, message: String| Some((vec![Key(kind), Key(key)], message));
         if let Some(slo) = slo.filter(|slo| config.objective(slo).is_none()) {
+            if documents == Documents::ToCome {
+                return None;
+            }
             let known = names(config.objectives.iter().map(|objective| objective.name.as_str()));
             return broken("slo", format!("no objective {:?}; there are: {known}", slo.as_str()));
         }
@@ -229,6 +244,13 @@ impl GateCheck {
             Asks::Canary(canary) if canary.max_age.0 == 0 => {
                 broken("max_age", "max_age must be more than 0s".to_owned())
             }
+            Asks::Canary(CanaryPassed { target: Some(_), mode, .. }) if *mode != CanaryMode::Compare => {
+                broken("target", "target is for canaries of mode \"compare\"".to_owned())
+            }
+            Asks::Canary(CanaryPassed { target: Some(target), .. }) if config.target(target).is_none() => {
+                let known = names(config.targets.iter().map(|target| target.name.as_str()));
+                broken("target", format!("no target {:?}; there are: {known}", target.as_str()))
+            }
             Asks::Canary(_) => None,
         }
     }
@@ -236,7 +258,7 @@ impl GateCheck {
 
 impl Profile {
     /// The first rule that the profile's checks and waivers break.
-    pub(super) fn broken_gate_rule(&self, config: &Config) -> Option<Broken> {
+    pub(super) fn broken_gate_rule(&self, config: &Config, documents: Documents) -> Option<Broken> {
         let mut seen = BTreeSet::new();
         for (n, check) in self.checks.iter().enumerate() {
             let at = |places: &[Place]| [&[Key("check"), Index(n)][..], places].concat();
@@ -252,7 +274,7 @@ impl Profile {
             if check.weight.is_some() && self.score_min.is_none() {
                 return Some((at(&[Key("weight")]), "a weight counts only in a profile with score_min".to_owned()));
             }
-            if let Some((places, message)) = check.broken_rule(config) {
+            if let Some((places, message)) = check.broken_rule(config, documents) {
                 return Some((at(&places), message));
             }
         }

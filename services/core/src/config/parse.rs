@@ -10,7 +10,7 @@ use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 use url::Host;
 
-use super::gate::Place;
+use super::gate::{Documents, Place};
 use super::target::{is_default_body_bytes_max, is_default_method};
 use super::{CheckKind, Config, DnsQuestion, HeaderCondition, JsonCondition, Target};
 use crate::units::DurationUs;
@@ -87,18 +87,28 @@ impl Config {
         for (name, profile) in Self::default().profiles {
             config.profiles.entry(name).or_insert(profile);
         }
-        match config.first_broken_rule() {
-            None => Ok(config),
+        let documents = if config.openslo.is_empty() { Documents::Read } else { Documents::ToCome };
+        config.keeps_rules(text, documents).map(|()| config)
+    }
+
+    /// Whether a configuration that `text` and the documents it names make together keeps every rule.
+    pub fn check_in(&self, text: &str) -> Result<(), ConfigError> {
+        self.keeps_rules(text, Documents::Read)
+    }
+
+    fn keeps_rules(&self, text: &str, documents: Documents) -> Result<(), ConfigError> {
+        match self.first_broken_rule(documents) {
+            None => Ok(()),
             Some(broken) => Err(ConfigError::at(text, span_of(text, &broken.path), broken.message)),
         }
     }
 
     /// Whether a configuration that was put together keeps every rule; what is wrong when it does not.
     pub fn check(&self) -> Result<(), String> {
-        self.first_broken_rule().map_or(Ok(()), |broken| Err(broken.message))
+        self.first_broken_rule(Documents::Read).map_or(Ok(()), |broken| Err(broken.message))
     }
 
-    fn first_broken_rule(&self) -> Option<Broken> {
+    fn first_broken_rule(&self, documents: Documents) -> Option<Broken> {
         let mut names = BTreeSet::new();
         for (n, target) in self.targets.iter().enumerate() {
             let at = |key| vec![Step::Key("target"), Step::Index(n), Step::Key(key)];
@@ -139,7 +149,7 @@ impl Config {
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
-            if let Some((places, message)) = profile.broken_gate_rule(self) {
+            if let Some((places, message)) = profile.broken_gate_rule(self, documents) {
                 let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
                 let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
                 return Some(Broken { path, message });

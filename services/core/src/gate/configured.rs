@@ -101,9 +101,13 @@ pub(super) fn at_least<F: PartialOrd>(
     }
 }
 
-fn canary_passed(view: &View<'_>, CanaryPassed { mode, max_age }: &CanaryPassed) -> Found {
+fn canary_passed(view: &View<'_>, CanaryPassed { mode, target, max_age }: &CanaryPassed) -> Found {
     // What a canary found after the instant that is looked from was not known then.
-    let of_kind = |canary: &&CanaryRan| canary.mode == *mode && canary.at_ns <= view.at;
+    let judged = |canary: &CanaryRan| canary.comparison.as_ref().map(|comparison| comparison.candidate.target.clone());
+    let of_kind = |canary: &&CanaryRan| {
+        let is_of_target = target.as_ref().is_none_or(|target| judged(canary).as_ref() == Some(target));
+        canary.mode == *mode && is_of_target && canary.at_ns <= view.at
+    };
     let latest = view.declarations().canaries.iter().filter(of_kind).max_by_key(|canary| canary.at_ns);
     let age_us = latest.map(|canary| view.at.since_us(canary.at_ns));
     let (verdict, reason) = match (latest, age_us) {
