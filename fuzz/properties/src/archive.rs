@@ -25,7 +25,7 @@ thread_local! {
 
 /// The bytes say which archive, what is in its leaves (`forge`), and what happens to its files (`alter`). Whatever is
 /// read of it then, by a view or by whoever opens it, is a leaf that was in it at that place, from the first on, and
-/// then the end or an error. What opens takes another frame and opens again with it.
+/// then the end or an error. What opens takes another frame, and has it when it is looked at again.
 pub fn archive(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     let mut small = small::Small::from(&mut bytes);
@@ -37,16 +37,12 @@ pub fn archive(bytes: &[u8]) {
     let dir = folder();
     write(dir.path(), &files);
     let seen = seen(dir.path(), from, &small.leaves);
-    let opened = opened(dir.path(), &small.leaves);
-    if let (Some(seen), Some(opened)) = (seen, opened) {
-        assert_eq!(seen, opened, "both ways of reading see the same");
-    }
-    if let Some(count) = opened {
-        small.leaves.truncate(count);
-        small.leaves.push(take_another(dir.path()));
-        let seen = self::seen(dir.path(), from, &small.leaves);
-        assert_eq!(seen, Some(count + 1), "it has what it had, and the new one");
-    }
+    let Some(opened) = opened(dir.path(), &small.leaves) else { return };
+    assert!(seen.is_none_or(|seen| seen == opened.had), "both ways of reading see the same");
+    small.leaves.truncate(opened.had);
+    small.leaves.push(opened.took);
+    let again = self::seen(dir.path(), 1, &small.leaves);
+    assert_eq!(again, Some(opened.had + 1), "it has what it had, and the new one");
 }
 
 /// Two bytes; zeros when there are none left.
@@ -82,7 +78,8 @@ fn seen(dir: &Path, from: u64, written: &[Vec<u8>]) -> Option<usize> {
             assert_eq!(range.expect("no more than there are").size(), size);
         }
     }
-    let (all, rest) = (read(&view, 1, written), read(&view, from, written));
+    let all = read(&view, 1, written);
+    let rest = if from == 1 { all.clone() } else { read(&view, from, written) };
     let all = all?;
     assert_eq!(all.start, 0);
     let wanted = written[all.clone()].iter().filter(|leaf| Leaf::decode(leaf).unwrap().next_seq() > from).count();
@@ -107,12 +104,29 @@ fn read(view: &View, from: u64, written: &[Vec<u8>]) -> Option<Range<usize>> {
     Some(places.unwrap_or(if from == 1 { 0..0 } else { end..end }))
 }
 
-/// How many leaves the archive reads that takes frames; `None` when it says that something is wrong.
-fn opened(dir: &Path, written: &[Vec<u8>]) -> Option<usize> {
-    let (archive, _repair) = Archive::open(dir, options()).inspect_err(says_something).ok()?;
-    RUNTIME.with(|runtime| runtime.block_on(read_all(&archive, written)))
+/// An archive that opened and was read to its end.
+struct Opened {
+    /// How many leaves it had.
+    had: usize,
+    /// The leaf that it took then.
+    took: Vec<u8>,
 }
 
+/// Opens the archive for writing; `None` when it, or reading it, says that something is wrong.
+fn opened(dir: &Path, written: &[Vec<u8>]) -> Option<Opened> {
+    let (archive, _repair) = Archive::open(dir, options()).inspect_err(says_something).ok()?;
+    RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            let had = read_all(&archive, written).await?;
+            let frame = Recorded { seq: archive.next_seq(), ..small::frame(0) };
+            archive.record(vec![frame.clone()]).await.unwrap();
+            archive.sync().await.unwrap();
+            Some(Opened { had, took: frame.to_leaf().encode().unwrap() })
+        })
+    })
+}
+
+/// How many leaves it has, each of which is that which was written there.
 async fn read_all(archive: &Archive, written: &[Vec<u8>]) -> Option<usize> {
     let last_seq = archive.bounds().await.unwrap().last_seq;
     let mut reader = archive.read(1).await.inspect_err(says_something).ok()?;
@@ -125,19 +139,6 @@ async fn read_all(archive: &Archive, written: &[Vec<u8>]) -> Option<usize> {
         }
     }
     Some(count)
-}
-
-/// Opens it once more; gives the leaf that it took.
-fn take_another(dir: &Path) -> Vec<u8> {
-    let (archive, _repair) = Archive::open(dir, options()).expect("it opened before");
-    let frame = Recorded { seq: archive.next_seq(), ..small::frame(0) };
-    RUNTIME.with(|runtime| {
-        runtime.block_on(async {
-            archive.record(vec![frame.clone()]).await.unwrap();
-            archive.sync().await.unwrap();
-        });
-    });
-    frame.to_leaf().encode().unwrap()
 }
 
 /// The clock stands where the last leaves are young enough to be looked at for their message ids.

@@ -7,8 +7,8 @@ use super::{Files, number};
 
 /// When the first leaf was received.
 pub const RECEIVED_NS: u64 = 1_767_225_600_000_000_000;
-/// Three bundles and some.
-const LEAVES_MAX: u64 = 3 * TILE_WIDTH + 30;
+/// Two bundles and some: enough for each kind of file, and for files that take each other's place.
+const LEAVES_MAX: u64 = 2 * TILE_WIDTH + 30;
 /// How many leaves are synced at once.
 const GROUP: usize = 7;
 
