@@ -8,7 +8,7 @@ use spark_core::bucket::MemoryBuckets;
 use spark_core::config::{Config, Role, Target};
 use spark_core::fold::State;
 use spark_core::gate::{self, Circumstances};
-use spark_core::health::{self, Component, Status};
+use spark_core::health::{Component, Status};
 use spark_core::schedule::Schedule;
 use spark_core::view::{SLO_WINDOW, View};
 use spark_core::window::Window;
