@@ -25,6 +25,7 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("frame".to_owned(), payload),
         ("event.alert.burn".to_owned(), to_msgpack(&support::burn_alert())),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
+        ("event.gate_decided.evidence".to_owned(), to_msgpack(&support::gate_decided_with_evidence())),
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
         ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
@@ -65,6 +66,8 @@ fn golden_events_read_as_the_values_they_were_written_from() {
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
     let bytes = golden("event.canary_ran.compared");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::canary_compared());
+    let bytes = golden("event.gate_decided.evidence");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::gate_decided_with_evidence());
     let bytes = golden("event.alert.burn");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::burn_alert());
     for event in least_events() {

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spark_schemas::{Event, json_schema};
 use support::{
-    alert_message, canary_compared, folder, frame, full_events, gate_message, health_message, least_events,
-    window_message,
+    alert_message, canary_compared, folder, frame, full_events, gate_decided_with_evidence, gate_message,
+    health_message, least_events, window_message,
 };
 
 fn committed() -> BTreeMap<String, String> {
@@ -57,7 +57,9 @@ fn the_committed_schemas_are_those_of_the_types() {
 #[test]
 fn what_is_published_fits_its_schema() {
     let event_schema = validator("event");
-    for event in full_events().into_iter().chain(least_events()).chain([canary_compared()]) {
+    for event in
+        full_events().into_iter().chain(least_events()).chain([canary_compared(), gate_decided_with_evidence()])
+    {
         let value = to_json(&event);
         assert!(event_schema.is_valid(&value), "{value}");
         let fields = &value[event.kind()];

@@ -9,7 +9,10 @@ use crate::progress::Progress;
 pub fn format(progress: &Progress) -> Result<()> {
     progress.step("cargo fmt --all --check");
     process::run(process::cargo().args(["fmt", "--all", "--check"]))
-        .context("the code is not formatted; `cargo fmt --all` mends it")
+        .context("the code is not formatted; `cargo fmt --all` mends it")?;
+    // The fuzz targets are a workspace of their own.
+    process::run(process::cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+        .context("the fuzz targets are not formatted; `cargo fmt --manifest-path fuzz/Cargo.toml` mends it")
 }
 
 /// No lint complains, in any crate, test or example.

@@ -24,7 +24,21 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
 /// `cargo run` describes the xtask package in the environment. Some build scripts ask to be run anew when those
 /// variables change, so they are taken out: a build from here and one by hand are then the same to cargo.
 pub fn cargo() -> Command {
-    let mut command = program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    without_package(program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// The cargo of another toolchain, by way of rustup.
+pub fn cargo_of(toolchain: &str) -> Command {
+    let mut command = without_package(program("rustup"));
+    command.args(["run", toolchain, "cargo"]);
+    // They name this toolchain's.
+    for name in ["CARGO", "RUSTC", "RUSTDOC"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn without_package(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(describes_a_package) {
             command.env_remove(name);
@@ -84,13 +98,25 @@ pub enum Stream {
 /// The other stream is the reader's own. That the command fails is not an error here: the caller has the status.
 pub fn listen(command: &mut Command, stream: Stream, on_line: impl FnMut(&str)) -> Result<ExitStatus> {
     match stream {
+        Stream::Out => read_lines(command, stream, io::stdout(), on_line),
+        Stream::Err => read_lines(command, stream, io::stderr(), on_line),
+    }
+}
+
+/// As [`listen`], but passes nothing on: what is shown is the caller's choice.
+pub fn watch(command: &mut Command, stream: Stream, on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+    read_lines(command, stream, io::sink(), on_line)
+}
+
+fn read_lines(command: &mut Command, stream: Stream, to: impl Write, on_line: impl FnMut(&str)) -> Result<ExitStatus> {
+    match stream {
         Stream::Out => command.stdout(Stdio::piped()),
         Stream::Err => command.stderr(Stdio::piped()),
     };
     let mut child = command.spawn().with_context(|| format!("start `{}`", as_typed(command)))?;
     let passed_on = match stream {
-        Stream::Out => pass_on(child.stdout.take(), io::stdout(), on_line),
-        Stream::Err => pass_on(child.stderr.take(), io::stderr(), on_line),
+        Stream::Out => pass_on(child.stdout.take(), to, on_line),
+        Stream::Err => pass_on(child.stderr.take(), to, on_line),
     };
     let status = child.wait();
     passed_on.with_context(|| format!("read the output of `{}`", as_typed(command)))?;

@@ -18,7 +18,12 @@ impl Progress {
 
     /// Announces the step that begins now.
     pub fn step(&self, name: &str) {
-        eprintln!("{}", header(self.started.elapsed(), name));
+        eprintln!("{}", header(self.elapsed(), name));
+    }
+
+    /// How long the command is under way.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Says that the last step is over.

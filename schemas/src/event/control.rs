@@ -157,6 +157,60 @@ pub struct StreamPosition {
     pub partition: u16,
     /// The last sequence number that was folded.
     pub seq: u64,
+    /// The log that the number is of (`EVENTS@<created>`): a stream that is made anew counts from 1 again. Absent in what
+    /// was said before logs were named.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+}
+
+/// A part of Spark as it was when the gate decided. The log does not have it: the decision is where it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentState {
+    /// Its name, such as `log` or `fold`.
+    #[schemars(with = "String")]
+    pub name: CompactString,
+    /// How it was.
+    pub status: ComponentStatus,
+    /// Why it was not `UP`, one sentence; empty when it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// How a part of Spark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ComponentStatus {
+    /// It works.
+    Up,
+    /// It works, but not as it should.
+    Degraded,
+    /// It is gone.
+    Down,
+}
+
+impl ComponentStatus {
+    /// As scripts read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "UP",
+            Self::Degraded => "DEGRADED",
+            Self::Down => "DOWN",
+        }
+    }
+}
+
+/// A waiver that applied: a check without data that the policy lifts by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppliedWaiver {
+    /// The check.
+    #[schemars(with = "String")]
+    pub check: CompactString,
+    /// The first instant at which it no longer applies.
+    pub until_ns: TimeNs,
+    /// Why, for people.
+    pub reason: String,
+    /// Who waived.
+    pub by: String,
 }
 
 /// The deploy gate decided.
@@ -173,6 +227,15 @@ pub struct GateDecided {
     pub profile: Name,
     /// Each check.
     pub checks: Vec<CheckResult>,
+    /// The waivers that applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<AppliedWaiver>,
+    /// The parts of Spark, as whoever decided saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentState>,
+    /// Objectives that were asked for while they were counted anew from the log, so that they had no figures yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recounting: Vec<Name>,
     /// How far the log was folded.
     pub positions: Vec<StreamPosition>,
     /// SHA-256 of the configuration in force, in hex.
@@ -225,8 +288,6 @@ pub struct CanaryComparison {
     /// The deployment that lies between them, when one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Deployment>,
-    /// The logs that the samples were read from (`EVENTS@<created>`), one for each position.
-    pub logs: Vec<String>,
     /// Up to where they were read.
     pub positions: Vec<StreamPosition>,
     /// The configuration's `[canary]` by which it was judged, in canonical JSON.

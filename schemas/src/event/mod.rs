@@ -11,9 +11,9 @@ mod wire;
 use compact_str::CompactString;
 
 pub use control::{
-    Alert, AlertState, Audit, CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult, CheckVerdict,
-    ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance, MaintenanceAction, Note,
-    Notified, Rejected, ReportIssued, StreamPosition, TimeSpan, Verdict,
+    Alert, AlertState, AppliedWaiver, Audit, CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult,
+    CheckVerdict, ComponentState, ComponentStatus, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired,
+    Maintenance, MaintenanceAction, Note, Notified, Rejected, ReportIssued, StreamPosition, TimeSpan, Verdict,
 };
 pub use observation::{FailReason, Heartbeat, Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
 pub use trading::{Portfolio, Position, Strategy};

@@ -139,7 +139,10 @@ pub fn full_events() -> Vec<Event> {
             verdict: Verdict::Warn,
             profile: name("prod"),
             checks: checks(),
-            positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
+            waivers: Vec::new(),
+            components: Vec::new(),
+            recounting: Vec::new(),
+            positions: vec![StreamPosition { partition: 0, seq: 123_456, origin: String::new() }],
             policy_digest: "cd".repeat(32).into(),
             state_digest: "ef".repeat(32).into(),
             semantics: 1,
@@ -221,6 +224,24 @@ pub fn full_events() -> Vec<Event> {
 pub fn rejected_several() -> Event {
     let (subject, reason) = ("spark.evt.0.ankara.obs".to_owned(), "the frame has no events".to_owned());
     Rejected { at_ns: AT, partition: 0, seq: 77, last_seq: Some(10_077), frames: 9_000, subject, reason }.into()
+}
+
+/// A decision with all that is needed to make it again.
+pub fn gate_decided_with_evidence() -> Event {
+    let decided = full_events().into_iter().find_map(|event| match event {
+        Event::GateDecided(decided) => Some(decided),
+        _ => None,
+    });
+    let waiver =
+        AppliedWaiver { check: "ui.up".into(), until_ns: AT, reason: "no pages".to_owned(), by: "ops".to_owned() };
+    let component =
+        |name: &str, status, detail: &str| ComponentState { name: name.into(), status, detail: detail.to_owned() };
+    let components =
+        vec![component("web", ComponentStatus::Up, ""), component("log", ComponentStatus::Down, "nobody there")];
+    let positions =
+        vec![StreamPosition { partition: 0, seq: 123_456, origin: "EVENTS@1700000000000000000".to_owned() }];
+    GateDecided { waivers: vec![waiver], components, recounting: vec![name("checkout")], positions, ..decided.unwrap() }
+        .into()
 }
 
 /// The kinds that have fields which may be absent, without them.
@@ -377,8 +398,11 @@ pub fn canary_compared() -> Event {
             baseline: side(AT, vec![TimeSpan { from_ns: AT, to_ns: TimeNs(AT.0 + 60_000_000_000) }]),
             candidate: side(deployed, Vec::new()),
             deployment: Some(Deployment { at_ns: deployed, service, version: "2.4.1".to_owned(), by: "ci".to_owned() }),
-            logs: vec!["EVENTS@1790000000000000000".to_owned()],
-            positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
+            positions: vec![StreamPosition {
+                partition: 0,
+                seq: 123_456,
+                origin: "EVENTS@1790000000000000000".to_owned(),
+            }],
             settings: "{\"alpha\":\"1%\"}".to_owned(),
             semantics: 1,
         })),

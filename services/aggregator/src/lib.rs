@@ -13,6 +13,7 @@ mod gaps;
 pub mod gauges;
 mod projection;
 mod projections;
+pub mod rebuild;
 pub mod recorder;
 mod recount;
 pub mod store;

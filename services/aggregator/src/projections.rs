@@ -5,7 +5,6 @@ use std::sync::{Arc, RwLockWriteGuard};
 
 use spark_core::view::{DECLARING, View, digest_over};
 use spark_schemas::TimeNs;
-use spark_schemas::event::StreamPosition;
 
 use crate::projection::{Inner, StoreGone};
 use crate::{Phase, Projection};
@@ -67,10 +66,9 @@ impl Projections {
         self.stores_gone(inner.iter().map(Deref::deref)).map(|()| seen)
     }
 
-    /// The last sequence number that was folded of each partition.
-    pub fn positions(&self) -> Vec<StreamPosition> {
-        let position = |one: &Projection| StreamPosition { partition: one.partition(), seq: one.position() };
-        self.iter().map(position).collect()
+    /// The last sequence number that was folded of each partition, in their order.
+    pub fn positions(&self) -> Vec<u64> {
+        self.iter().map(Projection::position).collect()
     }
 
     /// Whether every fold follows its log.

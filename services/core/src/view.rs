@@ -5,6 +5,7 @@
 
 mod figures;
 mod objectives;
+pub mod past;
 mod series;
 
 use std::borrow::Cow;
@@ -49,7 +50,8 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// Up to where its log was folded.
     pub fn position(&self) -> StreamPosition {
-        StreamPosition { partition: self.partition, seq: self.state.head().position }
+        let head = self.state.head();
+        StreamPosition { partition: self.partition, seq: head.position, origin: head.origin.clone() }
     }
 }
 

@@ -53,11 +53,29 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
                   `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
     assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
-    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`";
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`, `check`, \
+                   `score_min`, `waiver`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
     assert_refused("[[target]]\nname = \"checkout\"\n", (1, 1), "missing field `url`");
     assert_refused("[profiles.dev]\nlatency_p95 = \"1s\"\nerror_rate = \"5%\"\n", (1, 1), "missing field `staleness`");
+}
+
+#[test]
+fn a_key_that_would_nest_without_end_is_refused_at_the_dot_too_many() {
+    let dotted = |dots: usize| format!("a{}", ".a".repeat(dots));
+    let condition = |dots: usize| format!("expect_json = [{{ path = \"$\", equals = {{ {} = 1.5 }} }}]", dotted(dots));
+    assert!(Config::from_toml(&format!("{TARGET}{}\n", condition(8))).is_ok());
+    assert_line_refused(&condition(9), 58, "a key has at most 8 dots");
+    // Once the stack did not last for this.
+    let nested = format!("{}1{}", format!("{{ {} = ", dotted(78)).repeat(78), "}".repeat(78));
+    assert_line_refused(
+        &format!("expect_json = [{{ path = \"$\", equals = {nested} }}]"),
+        58,
+        "a key has at most 8 dots",
+    );
+    let no_keys = format!("expect_body = \"{}\" # {}", dotted(9), dotted(9));
+    assert!(Config::from_toml(&format!("{TARGET}{no_keys}\n")).is_ok());
 }
 
 #[test]
@@ -219,6 +237,20 @@ fn conditions_that_can_not_be_judged_are_refused() {
         assert_eq!((error.line, error.message.as_str()), (4, "not a JSON number"), "{error}");
     }
     assert_line_refused(
+        "expect_json = [{ path = \"$\", equals = { a = [1, nan] } }]",
+        16,
+        "$ can't be compared with what is no number",
+    );
+    for date in ["1979-05-27T07:32:00Z", "[1979-05-27]", "{ at = 07:32:00 }"] {
+        let condition = format!("expect_json = [{{ path = \"$\", equals = {date} }}]");
+        assert_line_refused(&condition, 16, "$ can't be compared with a date: write it as a text in quotes");
+    }
+    let levels = |levels: usize| {
+        format!("expect_json = [{{ path = \"$\", equals = {}{} }}]", "[".repeat(levels), "]".repeat(levels))
+    };
+    assert_line_refused(&levels(34), 16, "$ can't be compared with a value of more than 32 levels");
+    assert!(Config::from_toml(&format!("{TARGET}{}\n", levels(33))).is_ok());
+    assert_line_refused(
         "expect_headers = [{ name = \"a\", equal = \"b\" }]",
         33,
         "unknown field `equal`, expected one of `name`, `equals`, `contains`, `matches`",
@@ -350,7 +382,7 @@ redirects_max = 3
 connection = "reuse"
 expect_headers = [{ name = "Content-Type", contains = "json", matches = "^application/" }, { name = "ETag" }]
 expect_body_matches = '"status":\s*"(UP|OK)"'
-expect_json = [{ path = "$.n", min = 1, max = 2.5 }, { path = "$['a']", equals = { b = [1, "ü", true, -0.5] } }]
+expect_json = [{ path = "$.n", min = 9.014274576114836e-30, max = 2.5 }, { path = "$['a']", equals = { b = [1, "ü", true, -0.5] } }]
 body_bytes_max = 4096
 server_name = "internal.example"
 expect_body = "\"status\": \"UP\""
@@ -387,6 +419,41 @@ targets = ["checkout"]
 latency_p95 = "120ms"
 error_rate = "100%"
 staleness = "15s"
+score_min = "66.6%"
+
+[[profiles.prod.check]]
+name = "checkout-met"
+objective = { slo = "checkout", warn = "99.95%" }
+weight = 2
+
+[[profiles.prod.check]]
+name = "checkout-budget"
+budget = { slo = "checkout", min = "0%", warn = "25%" }
+
+[[profiles.prod.check]]
+name = "checkout-burn"
+burn_rate = { slo = "checkout", window = "1h", below = "6", warn = "2.5" }
+
+[[profiles.prod.check]]
+name = "canary"
+canary = { mode = "real", max_age = "1h" }
+
+[[profiles.prod.check]]
+name = "evidence"
+completeness = { window = "1d", min = "99%", warn = "99.9%" }
+weight = 1
+
+[[profiles.prod.waiver]]
+check = "executor.up"
+until = "2027-01-31T18:00:00+03:00"
+reason = "no executor here yet"
+by = "ops"
+
+[[slo]]
+name = "checkout"
+sli = { latency = "300ms" }
+objective = "99.9%"
+window = "28d"
 
 [probe]
 linger = "0s"

@@ -1,21 +1,24 @@
 //! The command line.
 
+mod canary;
+mod declare;
+mod gate;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use spark_core::units::DurationUs;
 use spark_schemas::Name;
 use url::Url;
 
-use crate::configuration::web_url;
-
-mod declare;
-
+pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, CanaryModeArg, VerifyCanaryArgs};
 pub use declare::{
     DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
 };
+pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
+
+use crate::configuration::web_url;
 
 /// Is it safe to deploy, and can you prove it?
 ///
@@ -48,8 +51,8 @@ pub enum Command {
     Nats(NatsCommand),
     /// Ask a running Spark whether it is safe to deploy.
     ///
-    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
-    /// usage. Missing data is never a pass.
+    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached or is still
+    /// reading its log; 64 wrong usage. Missing data is never a pass.
     Gate(GateArgs),
     /// Have a running Spark look whether something works, or compare how a target answers with how it did.
     ///
@@ -69,9 +72,7 @@ pub enum Command {
     /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
     #[command(subcommand)]
     Deploy(DeployCommand),
-    /// Make a past verdict again from the log, and compare.
-    ///
-    /// Exit code: 0 it is the same; 1 it is not; 2 it can't be made again, or Spark can't be reached.
+    /// Make again, from the log alone, what Spark once said, and compare.
     #[command(subcommand)]
     Verify(VerifyCommand),
     /// Ask a running Spark for its five pages and its health.
@@ -82,6 +83,12 @@ pub enum Command {
     ///
     /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
     Check(CheckArgs),
+    /// Print what a shell needs to complete Spark's commands and flags.
+    ///
+    /// For example `spark completions bash > /etc/bash_completion.d/spark`.
+    Completions(CompletionsArgs),
+    /// Write man pages, one for each command.
+    Man(ManArgs),
     /// Answer like a healthy executor and say that it is none, for a first start without one.
     #[command(hide = true)]
     StandIn(StandInArgs),
@@ -286,135 +293,6 @@ pub enum OutputFormat {
     Json,
 }
 
-/// `spark gate`
-#[derive(Debug, Args)]
-pub struct GateArgs {
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// The profile of objectives; by default the running Spark's.
-    #[arg(long, value_name = "NAME", env = "SPARK_PROFILE")]
-    pub profile: Option<Name>,
-    /// How to print the decision.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: OutputFormat,
-    /// A warning is a failure.
-    #[arg(long)]
-    pub strict: bool,
-    /// Only look: the decision is not recorded in the log.
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `spark canary`
-#[derive(Debug, Args)]
-#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
-pub struct CanaryArgs {
-    #[command(subcommand)]
-    pub command: Option<CanaryCommand>,
-    /// What is checked now.
-    #[arg(long, value_enum, required = true)]
-    pub mode: Option<CanaryModeArg>,
-    /// How often each target is checked, from 1 to 20; for --mode real.
-    #[arg(long, value_name = "NUMBER")]
-    pub runs: Option<u32>,
-    /// A target to check; can be given more than once. By default all of the profile, none of which is a demo. For --mode
-    /// real.
-    #[arg(long = "target", value_name = "NAME")]
-    pub targets: Vec<Name>,
-    /// The profile whose targets and limit of latency are used; by default the running Spark's. For --mode real.
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<Name>,
-    #[command(flatten)]
-    pub asking: CanaryAsking,
-}
-
-/// Where, as whom, and how a canary is asked for.
-#[derive(Debug, Args)]
-pub struct CanaryAsking {
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// Who asks; recorded.
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// How to print the verdict.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: OutputFormat,
-    /// A warning is a failure.
-    #[arg(long)]
-    pub strict: bool,
-}
-
-/// What a canary checks now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CanaryModeArg {
-    /// A built-in target, healthy and sick, whose verdicts are known.
-    Mock,
-    /// The configured endpoints.
-    Real,
-}
-
-/// `spark canary …`
-#[derive(Debug, Subcommand)]
-pub enum CanaryCommand {
-    /// Compare two targets, or one target before and after a deployment or an instant.
-    ///
-    /// The samples are what the log has: exact latencies, each slot once. Latency is judged by the Mann-Whitney test and
-    /// the Hodges-Lehmann shift, slow answers and errors by their shares; `[canary]` in the configuration says how sure
-    /// the judge must be, and what is large enough to matter. docs/canary.md has examples and measured rates.
-    #[command(group = clap::ArgGroup::new("what").required(true).args(["baseline", "target"]))]
-    Compare(CanaryCompareArgs),
-}
-
-/// `spark canary compare`
-#[derive(Debug, Args)]
-pub struct CanaryCompareArgs {
-    /// The target that the candidate is held against.
-    #[arg(long, value_name = "TARGET", requires = "candidate", conflicts_with_all = ["target", "deployment", "at"])]
-    pub baseline: Option<Name>,
-    /// The target that is judged.
-    #[arg(long, value_name = "TARGET", requires = "baseline")]
-    pub candidate: Option<Name>,
-    /// Over how long, up to now; by default 30m.
-    #[arg(long, value_name = "DURATION", requires = "baseline")]
-    pub window: Option<DurationUs>,
-    /// The target that is compared with itself before.
-    #[arg(long, value_name = "TARGET")]
-    pub target: Option<Name>,
-    /// Before and after the latest deployment of this service, of that version if one is named.
-    #[arg(long, value_name = "SERVICE[@VERSION]", requires = "target", conflicts_with = "at")]
-    pub deployment: Option<String>,
-    /// Before and after this instant, such as 2026-07-30T14:03:00Z.
-    #[arg(long, value_name = "INSTANT", requires = "target", required_unless_present_any = ["deployment", "baseline"])]
-    pub at: Option<String>,
-    /// How long before; by default 30m.
-    #[arg(long, value_name = "DURATION", requires = "target")]
-    pub before: Option<DurationUs>,
-    /// How long after, at most up to now; by default 10m.
-    #[arg(long, value_name = "DURATION", requires = "target")]
-    pub after: Option<DurationUs>,
-    #[command(flatten)]
-    pub asking: CanaryAsking,
-}
-
-/// `spark verify …`
-#[derive(Debug, Subcommand)]
-pub enum VerifyCommand {
-    /// Make a comparison of two samples again.
-    Canary(VerifyCanaryArgs),
-}
-
-/// `spark verify canary`
-#[derive(Debug, Args)]
-pub struct VerifyCanaryArgs {
-    /// The canary's id, as `spark canary compare` says it.
-    pub id: String,
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// How to print what was found.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: OutputFormat,
-}
-
 /// `spark smoke`
 #[derive(Debug, Args)]
 pub struct SmokeArgs {
@@ -432,6 +310,36 @@ pub struct CheckArgs {
     /// each other and whose targets may be anything.
     #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
     pub files: Vec<PathBuf>,
+}
+
+/// `spark verify …`
+#[derive(Debug, Subcommand)]
+pub enum VerifyCommand {
+    /// Rebuild a past decision of the gate from the log, bit for bit, and compare every field.
+    ///
+    /// Exit code: 0 the same; 1 something differs; 2 it can't be rebuilt (no log, no such decision, another version's
+    /// arithmetic); 64 wrong usage.
+    Gate(VerifyGateArgs),
+    /// Make a comparison of two samples again.
+    ///
+    /// Exit code: 0 the same; 1 it is not; 2 it can't be made again, or Spark can't be reached; 64 wrong usage.
+    Canary(VerifyCanaryArgs),
+}
+
+/// `spark completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `spark man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to write them; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "man")]
+    pub out: PathBuf,
 }
 
 /// `spark stand-in`

@@ -64,8 +64,10 @@ impl Overrides {
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusable> {
     let mut config = match file {
         Some(file) => {
-            let mut config = read(file)?;
+            let text = read_text(file)?;
+            let mut config = parse(file, &text)?;
             documents::add_to(&mut config, file)?;
+            config.check_in(&text).map_err(|error| Unusable::Invalid { path: file.display().to_string(), error })?;
             config
         }
         None => Config::default(),
@@ -96,19 +98,23 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusab
 
 /// Reads and checks a configuration file alone, without the documents that it names.
 pub fn read(file: &Path) -> Result<Config, Unusable> {
+    parse(file, &read_text(file)?)
+}
+
+fn read_text(file: &Path) -> Result<String, Unusable> {
     let path = file.display().to_string();
     let text = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(source) => return Err(Unusable::Unreadable { path, source }),
     };
-    let text = match String::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            return Err(Unusable::Setting(format!("{path}: not UTF-8 text, at byte {at}")));
-        }
-    };
-    Config::from_toml(&text).map_err(|error| Unusable::Invalid { path, error })
+    String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Unusable::Setting(format!("{path}: not UTF-8 text, at byte {at}"))
+    })
+}
+
+fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
+    Config::from_toml(text).map_err(|error| Unusable::Invalid { path: file.display().to_string(), error })
 }
 
 fn builtin_targets(web: &Url, executor: &Url) -> Result<Vec<Target>, Unusable> {

@@ -101,6 +101,25 @@ spec:
     }
 
     #[test]
+    fn the_gate_may_ask_for_objectives_of_documents_and_for_no_others() {
+        let directory = directory();
+        std::fs::write(directory.path().join("slo/pages.yaml"), SLO).unwrap();
+        let limits = "[profiles.prod]\nlatency_p95 = \"1s\"\nerror_rate = \"1%\"\nstaleness = \"9s\"\n";
+        let with = |asks: &str| {
+            let check = format!("[[profiles.prod.check]]\nname = \"more\"\n{asks}\n");
+            let text = format!("openslo = [\"slo/pages.yaml\"]\n{limits}{check}");
+            std::fs::write(directory.path().join("spark.toml"), text).unwrap();
+        };
+        with("budget = { slo = \"pages\", min = \"1%\" }");
+        load(Some(&directory.path().join("spark.toml")), &Overrides::none().unwrap()).unwrap();
+        with("budget = { slo = \"page\", min = \"1%\" }");
+        let unknown = "/spark.toml: line 8, column 18: no objective \"page\"; there are: pages";
+        assert_eq!(error_of(directory.path()), unknown);
+        with("objective = { slo = \"pages\", warn = \"99%\" }");
+        assert!(error_of(directory.path()).ends_with("line 8, column 37: warn must be above the objective (99%)"));
+    }
+
+    #[test]
     fn documents_lie_beside_the_configuration_that_names_them() {
         let directory = directory();
         std::fs::write(directory.path().join("slo/pages.yaml"), SLO).unwrap();

@@ -13,7 +13,6 @@ mod guard;
 mod live;
 mod pages;
 mod params;
-mod past;
 mod probing;
 mod recent;
 mod routes;

@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
@@ -38,6 +38,7 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/tools/canary", get(canary::recent).post(canary::run))
         .route("/api/tools/canary/{id}", get(canary::one))
         .route("/api/tools/canary/{id}/verify", get(canary::verify))
+        .route("/api/tools/gate-webhook", post(gate::webhook))
         .route("/api/tools/smoke", get(smoke::get))
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))

@@ -128,7 +128,8 @@ pub(crate) fn components(
     now: TimeNs,
     started: TimeNs,
 ) -> Vec<Component> {
-    let web = Component { name: "web", status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) };
+    let web =
+        Component { name: "web".into(), status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) };
     let each = statuses.iter().map(|(partition, status)| (*partition, log_and_fold(status, mode, now, started)));
     let (logs, folds): (Vec<_>, Vec<_>) = each.map(|(n, [log, fold])| ((n, log), (n, fold))).unzip();
     vec![web, over_partitions("log", logs), over_partitions("fold", folds)]
@@ -145,7 +146,7 @@ fn over_partitions(name: &'static str, mut each: Vec<(u16, (Status, String))>) -
             texts.join("; ")
         }
     };
-    Component { name, status, detail }
+    Component { name: name.into(), status, detail }
 }
 
 fn log_and_fold(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs) -> [(Status, String); 2] {

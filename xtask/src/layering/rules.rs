@@ -63,7 +63,7 @@ pub const OWNED: [Owned; 4] = [
 
 /// Crates outside those walls: to test or measure a thing, one may need what is behind it. So do the tests inside a
 /// crate: development dependencies are not looked at.
-pub const TEST_CRATES: [&str; 1] = ["spark-tests"];
+pub const TEST_CRATES: [&str; 2] = ["spark-properties", "spark-tests"];
 
 /// Paths that must not be used in some folders.
 pub struct SourceRule {

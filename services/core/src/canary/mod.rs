@@ -46,15 +46,6 @@ pub struct Selection {
     pub settings: Canary,
 }
 
-/// Which leaves were looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
-    /// The logs, one for each position.
-    pub logs: Vec<String>,
-    /// Up to where.
-    pub positions: Vec<StreamPosition>,
-}
-
 /// Who runs a canary, when, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
@@ -112,7 +103,7 @@ impl Selection {
     }
 
     /// The event of a comparison, with an identity computed from its content.
-    pub fn ran(self, samples: &Samples, looked: Looked, circumstances: Circumstances) -> CanaryRan {
+    pub fn ran(self, samples: &Samples, positions: Vec<StreamPosition>, circumstances: Circumstances) -> CanaryRan {
         let checks = samples.judge(&self.settings);
         let side = |side: SideOf, sampled: &judge::Side| CanarySide {
             target: side.target,
@@ -127,8 +118,7 @@ impl Selection {
             baseline: side(self.baseline, &samples.baseline),
             candidate: side(self.candidate, &samples.candidate),
             deployment: self.deployment,
-            logs: looked.logs,
-            positions: looked.positions,
+            positions,
             settings: settings_json(&self.settings),
             semantics: judge::SEMANTICS,
         };

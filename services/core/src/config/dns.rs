@@ -1,7 +1,7 @@
 //! What a `dns:` target asks: the URL of RFC 4501, `dns:[//server[:port]/]name[?type=TYPE]`.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::{Host, Url};

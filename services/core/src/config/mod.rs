@@ -4,6 +4,8 @@ mod canary;
 mod condition;
 mod dns;
 mod explain;
+mod gate;
+mod json_path;
 mod maintenance;
 mod objective;
 pub(crate) mod objective_rules;
@@ -17,8 +19,13 @@ use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
 pub use canary::{Alpha, AlphaError, Canary};
-pub use condition::{HeaderCondition, JsonCondition, JsonPath, Pattern, contains};
+pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
+pub use gate::{
+    Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
+    Waiver,
+};
+pub use json_path::JsonPath;
 pub use maintenance::{Instant, InstantError, PlannedMaintenance};
 pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
@@ -75,6 +82,15 @@ pub struct Profile {
     /// The targets it looks at. Empty: every target that is not demo.
     #[serde(default)]
     pub targets: Vec<Name>,
+    /// What the gate asks beside the six checks.
+    #[serde(default, rename = "check", skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<GateCheck>,
+    /// The share of all weights that checks with a weight must reach together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_min: Option<RatioPpm>,
+    /// Checks that may lack data for a while.
+    #[serde(default, rename = "waiver", skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
 }
 
 /// The probe agent's own settings.
@@ -104,6 +120,9 @@ impl Default for Config {
             error_rate: RatioPpm(error_ppm),
             staleness: DurationUs::from_secs(staleness_s),
             targets: Vec::new(),
+            checks: Vec::new(),
+            score_min: None,
+            waivers: Vec::new(),
         };
         Self {
             environment: name("local"),

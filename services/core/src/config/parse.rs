@@ -6,8 +6,11 @@ use std::ops::Range;
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 use url::Host;
 
+use super::gate::{Documents, Place};
 use super::target::{is_default_body_bytes_max, is_default_method};
 use super::{CheckKind, Config, DnsQuestion, HeaderCondition, JsonCondition, Target};
 use crate::units::DurationUs;
@@ -16,6 +19,10 @@ const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
 const INTERVAL_MAX: DurationUs = DurationUs::from_secs(86_400);
 const REDIRECTS_MAX: u32 = 10;
 const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Each dot is one more table in a table, of which the parser bounds only those in brackets: they took all of the stack.
+const KEY_DOTS_MAX: usize = 8;
+/// The configuration is recorded as JSON, whose readers give up at 128 levels.
+const EQUALS_LEVELS_MAX: usize = 32;
 
 /// A configuration that can't be used: where and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,21 +67,48 @@ pub(crate) enum Step {
     Index(usize),
 }
 
+impl From<Place> for Step {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Key(key) => Self::Key(key),
+            Place::Index(n) => Self::Index(n),
+        }
+    }
+}
+
 impl Config {
     /// Reads a `spark.toml`. Profiles that it does not mention keep their defaults.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        if let Some(dot) = deep_key(text) {
+            return Err(ConfigError::at(text, Some(dot), format!("a key has at most {KEY_DOTS_MAX} dots")));
+        }
         let mut config: Self = toml::from_str(text)
             .map_err(|error: toml::de::Error| ConfigError::at(text, error.span(), in_plain_words(error.message())))?;
         for (name, profile) in Self::default().profiles {
             config.profiles.entry(name).or_insert(profile);
         }
-        match config.first_broken_rule() {
-            None => Ok(config),
+        let documents = if config.openslo.is_empty() { Documents::Read } else { Documents::ToCome };
+        config.keeps_rules(text, documents).map(|()| config)
+    }
+
+    /// Whether a configuration that `text` and the documents it names make together keeps every rule.
+    pub fn check_in(&self, text: &str) -> Result<(), ConfigError> {
+        self.keeps_rules(text, Documents::Read)
+    }
+
+    fn keeps_rules(&self, text: &str, documents: Documents) -> Result<(), ConfigError> {
+        match self.first_broken_rule(documents) {
+            None => Ok(()),
             Some(broken) => Err(ConfigError::at(text, span_of(text, &broken.path), broken.message)),
         }
     }
 
-    fn first_broken_rule(&self) -> Option<Broken> {
+    /// Whether a configuration that was put together keeps every rule; what is wrong when it does not.
+    pub fn check(&self) -> Result<(), String> {
+        self.first_broken_rule(Documents::Read).map_or(Ok(()), |broken| Err(broken.message))
+    }
+
+    fn first_broken_rule(&self, documents: Documents) -> Option<Broken> {
         let mut names = BTreeSet::new();
         for (n, target) in self.targets.iter().enumerate() {
             let at = |key| vec![Step::Key("target"), Step::Index(n), Step::Key(key)];
@@ -114,6 +148,11 @@ impl Config {
             ];
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
+            }
+            if let Some((places, message)) = profile.broken_gate_rule(self, documents) {
+                let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
+                let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
+                return Some(Broken { path, message });
             }
         }
         if let Some(broken) = self.broken_rule_of_objectives() {
@@ -300,22 +339,43 @@ fn broken_header(condition: &HeaderCondition) -> Option<String> {
 }
 
 fn broken_json(condition: &JsonCondition) -> Option<String> {
+    let incomparable = condition.equals.as_ref().and_then(|value| not_comparable(value, EQUALS_LEVELS_MAX));
     match condition {
-        condition if condition.equals.as_ref().is_some_and(has_no_number) => {
-            Some(format!("{} can't be compared with what is no number", condition.path))
-        }
+        condition if let Some(what) = incomparable => Some(format!("{} can't be compared with {what}", condition.path)),
         condition if condition.contradicts_itself() => Some(format!("no value can meet this: {condition}")),
         _ => None,
     }
 }
 
-/// TOML has no null: it stands for nan and inf.
-fn has_no_number(value: &Value) -> bool {
+/// The first dot that is one too many in its key.
+fn deep_key(text: &str) -> Option<Range<usize>> {
+    let mut dots = 0;
+    let dot = Source::new(text).lex().find(|token| {
+        match token.kind() {
+            TokenKind::Dot => dots += 1,
+            // A part of a key, or the space around it.
+            TokenKind::Atom | TokenKind::Whitespace | TokenKind::BasicString | TokenKind::LiteralString => {}
+            _ => dots = 0,
+        }
+        dots > KEY_DOTS_MAX
+    })?;
+    Some(dot.span().start()..dot.span().end())
+}
+
+/// What of a value no JSON says, or not so that it can be recorded.
+fn not_comparable(value: &Value, levels_left: usize) -> Option<&'static str> {
+    // How the parser hands over what JSON has no type for.
+    const DATE: &str = "$__toml_private_datetime";
+    let inner = |value| match levels_left.checked_sub(1) {
+        Some(levels_left) => not_comparable(value, levels_left),
+        None => Some("a value of more than 32 levels"),
+    };
     match value {
-        Value::Null => true,
-        Value::Array(values) => values.iter().any(has_no_number),
-        Value::Object(values) => values.values().any(has_no_number),
-        _ => false,
+        Value::Null => Some("what is no number"),
+        Value::Object(table) if table.contains_key(DATE) => Some("a date: write it as a text in quotes"),
+        Value::Object(table) => table.values().find_map(inner),
+        Value::Array(list) => list.iter().find_map(inner),
+        _ => None,
     }
 }
 

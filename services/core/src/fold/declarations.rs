@@ -34,6 +34,10 @@ pub struct Policy {
 pub struct Declarations {
     /// The configuration in force; `None` before the first.
     pub policy: Option<Policy>,
+    /// The digest of a configuration that came into force after `policy` and that this build can't read: a newer one
+    /// wrote it. What holds is not known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_unreadable: Option<String>,
     /// The latest refusal of a configuration since the one in force was applied.
     pub config_rejected: Option<ConfigRejected>,
     /// Maintenances that were declared and not called off, by id.
@@ -133,11 +137,15 @@ impl Declarations {
         }
         let body: String = self.partial_config.remove(&digest).unwrap_or_default().into_values().collect();
         self.partial_config.clear();
-        // A body that is not what its digest says, or that this build can't read, changes nothing.
+        // A body that is not what its digest says changes nothing.
         if crate::hex(&Sha256::digest(body.as_bytes())) != digest {
             return false;
         }
-        let Ok(config) = Config::from_canonical_json(&body) else { return false };
+        let Ok(config) = Config::from_canonical_json(&body) else {
+            self.policy_unreadable = Some(digest);
+            return false;
+        };
+        self.policy_unreadable = None;
         self.expect_agents_of(&config, fold_time);
         maintenance::plan(&mut self.planned_maintenances, &config.maintenances, at_ns, fold_time);
         self.policy = Some(Policy { since: at_ns, digest, config });

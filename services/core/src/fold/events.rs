@@ -51,6 +51,7 @@ impl State {
                 Event::ConfigApplied(config) => {
                     if self.head.declarations.apply_config(config, fold_time) {
                         self.head.configured_in = self.head.origin.clone();
+                        self.put_policy_instead();
                         self.sync_objectives(store);
                     }
                 }

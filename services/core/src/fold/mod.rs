@@ -3,6 +3,7 @@
 mod accept;
 mod declarations;
 mod events;
+mod instead;
 mod ledgers;
 mod rejected;
 
@@ -20,6 +21,7 @@ use crate::series::Series;
 
 pub(crate) use accept::{Runs, accept};
 pub use declarations::{Declarations, Policy};
+use instead::Instead;
 pub use rejected::{RejectedFrames, Unreported};
 
 /// The version of the fold's arithmetic; recorded with every decision, so that old evidence stays verifiable.
@@ -36,6 +38,7 @@ pub struct State {
     ids: HashMap<Name, BTreeMap<Name, SeriesId>>,
     book: Book,
     live: bool,
+    instead: Option<Box<Instead>>,
 }
 
 /// The state without its series; what the store keeps in its commit record.
@@ -148,7 +151,7 @@ impl State {
         for one in &series {
             ids.entry(one.head.target.clone()).or_default().insert(one.head.agent.clone(), one.id);
         }
-        Self { head, series, ids, book: Book::default(), live: false }
+        Self { head, series, ids, book: Book::default(), live: false, instead: None }
     }
 
     /// Everything but the series.

@@ -154,7 +154,8 @@ pub(super) fn start_of(
     Ok(bundles.find(from, sealed)? * TILE_WIDTH)
 }
 
-/// Checks that sequence numbers follow each other, and leaves out what comes before the wanted one.
+/// Checks that sequence numbers follow each other, and leaves out what comes before the wanted one. The first that is
+/// left holds the wanted number, since gaps are leaves too: so files that took each other's place are noticed.
 #[derive(Debug)]
 pub(super) struct Order {
     from: u64,
@@ -167,12 +168,47 @@ impl Order {
     }
 
     pub fn wants(&mut self, leaf: &Leaf<'_>, number: u64, path: impl FnOnce() -> PathBuf) -> Result<bool, LoadError> {
-        if let Some(expected) = self.expected.filter(|expected| *expected != leaf.seq) {
+        let is_wanted = leaf.next_seq() > self.from;
+        let (expected, follows) = match self.expected {
+            Some(expected) => (expected, leaf.seq == expected),
+            None => (self.from.max(1), !is_wanted || leaf.seq <= self.from.max(1)),
+        };
+        if !follows {
             let problem = Problem::Sequence { expected, found: leaf.seq };
             return Err(LoadError::damage(&path(), Some(number), problem));
         }
-        let after = leaf.next_seq();
-        self.expected = Some(after);
-        Ok(after > self.from)
+        self.expected = Some(leaf.next_seq());
+        Ok(is_wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(order: &mut Order, seq: u64) -> Result<bool, LoadError> {
+        let leaf = Leaf { seq, received_ns: 0, subject: "", msg_id: "", payload: &[] };
+        order.wants(&leaf, 0, PathBuf::new)
+    }
+
+    #[test]
+    fn what_is_wanted_comes_in_order_and_begins_with_the_wanted_number() {
+        let mut order = Order::new(3);
+        let wanted: Vec<bool> = (1..=5).map(|seq| wants(&mut order, seq).unwrap()).collect();
+        assert_eq!(wanted, [false, false, true, true, true]);
+        assert!(wants(&mut order, 7).is_err(), "6 is missing");
+        assert!(wants(&mut Order::new(0), 1).unwrap(), "there is nothing before the first");
+
+        let gap = Leaf { seq: 3, received_ns: 0, subject: "gap", msg_id: "9", payload: &[] };
+        assert!(Order::new(5).wants(&gap, 0, PathBuf::new).unwrap(), "the gap that holds it");
+    }
+
+    #[test]
+    fn files_that_took_each_others_place_are_noticed() {
+        // Bundles are as good in another's place, hashes and all, until a tile two levels up is full.
+        for (from, first) in [(1, 257), (0, 2), (300, 556)] {
+            let error = wants(&mut Order::new(from), first).unwrap_err();
+            assert!(error.to_string().contains(&format!("sequence number {first} where {} belongs", from.max(1))));
+        }
     }
 }

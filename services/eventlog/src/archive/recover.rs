@@ -122,17 +122,51 @@ impl Contents {
         Ok(())
     }
 
-    /// Takes the position from `leaf`; it must follow the one before, if that is known.
+    /// Takes the position from `leaf`; it must follow the one before. If that is not known, it must be far enough on: each
+    /// leaf stands for at least one sequence number.
     fn follow(&mut self, path: &Path, number: u64, leaf: Option<&Bytes>) -> Result<(), LoadError> {
         let Some(bytes) = leaf else { return Ok(()) };
         let leaf = Leaf::decode(bytes).map_err(|error| LoadError::damage(path, Some(number), Problem::Leaf(error)))?;
         let is_first_seen = self.next_seq == 1 && number > 0;
-        if leaf.seq != self.next_seq && !is_first_seen {
-            let problem = Problem::Sequence { expected: self.next_seq, found: leaf.seq };
+        let follows = if is_first_seen { leaf.seq > number } else { leaf.seq == self.next_seq };
+        if !follows {
+            let expected = if is_first_seen { number + 1 } else { self.next_seq };
+            let problem = Problem::Sequence { expected, found: leaf.seq };
             return Err(LoadError::damage(path, Some(number), problem));
         }
         self.next_seq = leaf.next_seq();
         self.last_received_ns = leaf.received_ns;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaf_stands_for_at_least_one_sequence_number() {
+        let followed = |number, seq| {
+            let mut contents = Contents {
+                incarnation: String::new(),
+                sealed: Sealed::default(),
+                leaves: Vec::new(),
+                segments: Vec::new(),
+                good_bytes: 0,
+                torn_bytes: 0,
+                ends_with_mark: false,
+                next_seq: 1,
+                last_received_ns: 0,
+            };
+            let leaf = Leaf { seq, received_ns: 0, subject: "", msg_id: "", payload: &[] };
+            let leaf = Bytes::from(leaf.encode().unwrap());
+            contents.follow(Path::new("tile/entries/001"), number, Some(&leaf)).map(|()| contents.next_seq)
+        };
+        // The last leaf of a sealed bundle is the first that is seen.
+        assert_eq!(followed(511, 512).unwrap(), 513);
+        assert_eq!(followed(511, 700).unwrap(), 701, "there were gaps");
+        for (number, seq) in [(511, 511), (511, 0), (0, 2), (0, 0)] {
+            assert!(followed(number, seq).is_err(), "leaf {number} with sequence number {seq}");
+        }
     }
 }

@@ -4,8 +4,10 @@
 use std::io;
 use std::process::ExitCode;
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 use spark_aggregator::follow::describe;
+use spark_schemas::event::Verdict;
 
 use super::client::{self, Answer};
 use super::gate::exit_code;
@@ -34,7 +36,8 @@ pub fn canary(args: &CanaryArgs) -> anyhow::Result<ExitCode> {
         OutputFormat::Json => say!("{}", serde_json::to_string_pretty(&answer.body)?)?,
         OutputFormat::Text => print(&answer.body)?,
     }
-    Ok(exit_code(answer.body["verdict"].as_str(), *strict).into())
+    let verdict = Verdict::deserialize(&answer.body["verdict"]).unwrap_or(Verdict::NoData);
+    Ok(exit_code(verdict, *strict).into())
 }
 
 /// Runs `spark verify canary`.

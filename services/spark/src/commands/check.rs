@@ -64,6 +64,14 @@ fn explain_configuration(file: &Path) -> anyhow::Result<ExitCode> {
             profile.staleness,
             config.selection(profile).count()
         )?;
+        if !profile.checks.is_empty() {
+            let score = profile.score_min.map(|min| format!("; score at least {min}")).unwrap_or_default();
+            let names: Vec<&str> = profile.checks.iter().map(|check| check.name.as_str()).collect();
+            say!("  its gate also checks: {}{score}", names.join(", "))?;
+        }
+        for waiver in &profile.waivers {
+            say!("  waived until {}: {} ({}, {})", waiver.until, waiver.check, waiver.reason, waiver.by)?;
+        }
     }
     say!("digest {}", config.digest())?;
     Ok(ExitCode::SUCCESS)

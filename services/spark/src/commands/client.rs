@@ -49,9 +49,16 @@ pub fn get(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().get(url.as_str()).call())
 }
 
-/// `POST url` without a body.
-pub fn post(url: &Url) -> anyhow::Result<Answer> {
-    read(url, agent().post(url.as_str()).send_empty())
+/// `POST url`, with or without a body.
+pub fn post(url: &Url, body: Option<&Value>) -> anyhow::Result<Answer> {
+    let request = agent().post(url.as_str());
+    read(
+        url,
+        match body {
+            Some(body) => request.content_type("application/json").send(body.to_string()),
+            None => request.send_empty(),
+        },
+    )
 }
 
 /// `POST url` with a body in JSON.

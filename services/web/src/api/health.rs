@@ -17,7 +17,7 @@ use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::{BuildInfo, Server};
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 #[derive(Serialize)]
 struct Body<'a> {

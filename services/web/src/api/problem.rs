@@ -58,6 +58,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "There is nothing here", detail)
     }
 
+    pub(crate) fn not_configured_yet(unknown: &UnknownProfile) -> Self {
+        let detail = format!("The log has no configuration yet, and so {unknown}.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-configured", "There is no configuration yet", detail)
+    }
+
     pub(crate) fn log_unreachable(detail: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "log-unreachable", "The log can't be reached", detail)
     }

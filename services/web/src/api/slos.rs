@@ -15,7 +15,7 @@ use spark_schemas::event::AlertState;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {

@@ -16,7 +16,7 @@ use crate::api::maintenances;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {

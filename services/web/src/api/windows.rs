@@ -12,7 +12,7 @@ use spark_schemas::derived::WindowMessage;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 /// Stands for the default selection over all.
 const OVER_ALL: &str = "*";

@@ -17,9 +17,9 @@ use super::panel::{badges, check_verdict, empty, maintenance, panel, panel_with,
 use crate::api::problem::Problem;
 use crate::chart::{self, Marks, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
-use crate::past;
 use agents::Agent;
 use budgets::BudgetFacts;
+use spark_core::view::past;
 use tiles::Tiles;
 
 pub(super) struct Model {
@@ -158,7 +158,7 @@ fn observed(check: &CheckResult) -> Markup {
                 None => span .none { "no data" },
             }
             @if let Some(threshold) = &check.threshold {
-                span .limit { @if check.unit.is_empty() { "asked: " } @else { "below " } (with_unit(threshold)) }
+                span .limit { @if check.unit.is_empty() { "asked: " } @else { "limit " } (with_unit(threshold)) }
             }
         }
     }

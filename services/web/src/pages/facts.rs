@@ -9,7 +9,7 @@ use spark_schemas::event::Maintenance;
 use spark_schemas::{Name, TimeNs};
 
 use crate::chart::Point;
-use crate::past;
+use spark_core::view::past;
 
 const MINUTE: u64 = 60 * TimeNs::SECOND;
 /// Minutes that charts show.

@@ -22,8 +22,8 @@ use spark_schemas::{Name, TimeNs};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
 use frame::Frame;
+use spark_core::view::past;
 
 /// Which page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -18,8 +18,8 @@ use super::panel::{badges, empty, maintenance, panel, panel_with, state};
 use crate::api::problem::Problem;
 use crate::chart::{self, Marks, Point};
 use crate::format::{latency_us, number, percent_ppm, staleness};
-use crate::past;
 use detail::SeriesFacts;
+use spark_core::view::past;
 
 pub(super) struct Model {
     facts: TargetFacts,

@@ -34,7 +34,6 @@ struct Comparison {
     candidate: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
     deployment: Option<Deployed>,
-    logs: Vec<String>,
     positions: Vec<StreamPosition>,
     settings: Value,
     semantics: u32,
@@ -97,7 +96,6 @@ impl From<CanaryComparison> for Comparison {
                 version,
                 at: rfc3339(at_ns),
             }),
-            logs: comparison.logs,
             positions: comparison.positions,
             // It was written as JSON; shown as it is if it is none.
             settings: serde_json::from_str(&comparison.settings).unwrap_or(Value::String(comparison.settings)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use spark_core::canary::{Circumstances, Looked, Samples, Selection, SideOf};
+use spark_core::canary::{Circumstances, Samples, Selection, SideOf};
 use spark_core::maintenance::maintained;
 use spark_core::view::{View, rfc3339};
 use spark_eventlog::{ReadError, range};
@@ -28,10 +28,8 @@ pub(super) async fn compare(
         let selection = select(&view, request)?;
         Ok::<_, Problem>((selection, view.parts.iter().map(|part| part.position()).collect::<Vec<_>>()))
     })??;
-    let logs = server.projections.iter().map(|projection| projection.origin()).collect();
-    let looked = Looked { logs, positions };
-    let samples = sample(server, &selection, &looked).await?;
-    Ok(selection.ran(&samples, looked, circumstances))
+    let samples = sample(server, &selection, &positions).await?;
+    Ok(selection.ran(&samples, positions, circumstances))
 }
 
 /// Makes a recorded comparison again. What differs from the recorded run was not made from these leaves, these settings
@@ -45,10 +43,9 @@ pub(super) async fn again(server: &Server, run: &CanaryRan) -> Result<CanaryRan,
         return Err(cannot("only comparisons are made from the log".to_owned()));
     };
     let selection = Selection::of(comparison).map_err(|error| cannot(error.to_string()))?;
-    let looked = Looked { logs: comparison.logs.clone(), positions: comparison.positions.clone() };
-    let samples = sample(server, &selection, &looked).await?;
+    let samples = sample(server, &selection, &comparison.positions).await?;
     let circumstances = Circumstances { at: run.at_ns, by: run.by.clone(), build: run.build.clone() };
-    Ok(selection.ran(&samples, looked, circumstances))
+    Ok(selection.ran(&samples, comparison.positions.clone(), circumstances))
 }
 
 fn select(view: &View<'_>, request: CompareRequest) -> Result<Selection, Problem> {
@@ -101,10 +98,10 @@ fn instant(view: &View<'_>, around: Around) -> Result<(TimeNs, Option<Deployment
 }
 
 /// The selection's samples in the logs, up to the positions.
-async fn sample(server: &Server, selection: &Selection, looked: &Looked) -> Result<Samples, Problem> {
+async fn sample(server: &Server, selection: &Selection, positions: &[StreamPosition]) -> Result<Samples, Problem> {
     let reading = async {
         let mut sampler = selection.sampler();
-        for (StreamPosition { partition, seq }, origin) in looked.positions.iter().zip(&looked.logs) {
+        for StreamPosition { partition, seq, origin } in positions {
             let number = server.projections.iter().position(|projection| projection.partition() == *partition);
             let log = number.and_then(|number| server.logs.get(number));
             let log =

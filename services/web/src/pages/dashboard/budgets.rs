@@ -11,7 +11,7 @@ use spark_schemas::event::AlertState;
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{self, count, percent_text, span, stamp_text};
-use crate::past;
+use spark_core::view::past;
 
 /// The windows whose burn rates stand on a tile; the API has all.
 const SHOWN: usize = 4;
@@ -142,9 +142,14 @@ impl BudgetFacts {
         let Some(budget) = &self.budget else { return format::none() };
         let left_ppm = budget.left_ppm();
         let sign = if left_ppm < 0 { "−" } else { "" };
+        // Overspent many times over, nobody reads decimals.
+        let text = match left_ppm.unsigned_abs() {
+            ppm if ppm > 1_000_000 => count(ppm / 10_000),
+            ppm => percent_text(ppm),
+        };
         html! {
             data value=(left_ppm) data-unit="ppm" {
-                (sign) (percent_text(left_ppm.unsigned_abs())) span .unit { "% left" }
+                (sign) (text) span .unit { "% left" }
             }
         }
     }

@@ -1,0 +1,4 @@
+//! The fuzzer's way into `spark_properties::condition`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| spark_properties::condition(bytes));
