@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Name;
-use crate::event::Verdict;
+use crate::event::{AlertState, Verdict};
 
 /// One target's figures over one window; also the shape of `GET /api/v1/windows`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,4 +86,25 @@ pub struct GateMessage {
     pub profile: Name,
     /// As of when, RFC 3339.
     pub at: String,
+}
+
+/// A change of an alert's state, as subscribers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertMessage {
+    /// The change's identity.
+    pub id: String,
+    /// The objective.
+    pub slo: Name,
+    /// The new state.
+    pub state: AlertState,
+    /// What it asks of people, such as `page`.
+    pub severity: Option<Name>,
+    /// The alert's long window.
+    pub long: String,
+    /// The alert's short window.
+    pub short: String,
+    /// When the state changed, RFC 3339.
+    pub at: String,
+    /// One sentence for people.
+    pub reason: String,
 }

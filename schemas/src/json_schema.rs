@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-use crate::derived::{GateMessage, HealthMessage, WindowMessage};
+use crate::derived::{AlertMessage, GateMessage, HealthMessage, WindowMessage};
 use crate::event::{self, Event};
 use crate::{Frame, event::for_each_kind};
 
@@ -21,6 +21,7 @@ pub fn all() -> Vec<NamedSchema> {
         ("window", schema_of::<WindowMessage>()),
         ("health", schema_of::<HealthMessage>()),
         ("gate", schema_of::<GateMessage>()),
+        ("alert", schema_of::<AlertMessage>()),
     ];
     macro_rules! push_kinds {
         ($($variant:ident($payload:ident) = $kind:literal,)+) => {

@@ -65,7 +65,7 @@ metrics! {
     FOLD_OBSERVATIONS: Counter = "spark_fold_observations_total";
     /// Frames that had been counted before.
     FOLD_DUPLICATES: Counter = "spark_fold_duplicates_total";
-    /// Frames rejected into the dead letters.
+    /// Frames rejected: they stay in the log, and no figure counts them.
     FOLD_REJECTED: Counter = "spark_fold_rejected_total";
     /// Copies of rejected messages for subscribers of `spark.dead`, by result.
     DEAD_LETTERS: Counter = "spark_dead_letters_total";
@@ -87,6 +87,12 @@ metrics! {
     SLO_STALENESS: Gauge = "spark_slo_staleness_seconds";
     /// Received of expected observations, 0 to 1, by target and window.
     SLO_COMPLETENESS: Gauge = "spark_slo_completeness_ratio";
+    /// The share of the error budget that is left, 1 to 0, below 0 once it is overspent; by slo.
+    SLO_BUDGET_REMAINING: Gauge = "spark_slo_error_budget_remaining_ratio";
+    /// How many times faster than the objective allows its budget burned, by slo and window.
+    SLO_BURN_RATE: Gauge = "spark_slo_burn_rate";
+    /// An alert's state, by slo, severity and windows: 0 is off, 1 pending, 2 firing.
+    SLO_ALERT: Gauge = "spark_slo_alert_state";
     /// Whether the target is up: 1, 0, or absent when unknown.
     TARGET_UP: Gauge = "spark_target_up";
     /// HTTP requests served, by route and status.
@@ -95,6 +101,10 @@ metrics! {
     HTTP_DURATION: Histogram = "spark_http_request_duration_seconds";
     /// Gate decisions, by verdict.
     GATE_DECISIONS: Counter = "spark_gate_decisions_total";
+    /// Canary runs, by mode and verdict.
+    CANARY_RUNS: Counter = "spark_canary_runs_total";
+    /// Maintenances declared and called off, and deployments marked, by kind.
+    DECLARATIONS: Counter = "spark_declarations_total";
     /// Configuration reloads, by result.
     CONFIG_RELOADS: Counter = "spark_config_reloads_total";
     /// Live event streams that are open.

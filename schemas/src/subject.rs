@@ -116,6 +116,11 @@ pub fn health(target: &Name) -> String {
     format!("spark.health.{target}")
 }
 
+/// Where the alerts of an objective are published (MessagePack).
+pub fn alert(slo: &Name) -> String {
+    format!("spark.alert.{slo}")
+}
+
 /// The JSON sibling of a derived message's subject: `spark.window.x` has `spark.json.window.x`.
 pub fn json_sibling(subject: &str) -> String {
     format!("spark.json.{}", subject.strip_prefix("spark.").unwrap_or(subject))

@@ -29,13 +29,14 @@ struct Message {
 const MSGPACK: &str = "application/msgpack";
 const JSON: &str = "application/json";
 /// What a `{word}` in an address stands for.
-const PARAMETERS: [(&str, &str); 3] = [
+const PARAMETERS: [(&str, &str); 4] = [
     ("partition", "The partition's number, from 0; its stream is EVENTS, EVENTS-1, EVENTS-2 and so on."),
     ("agent", "Who publishes: 1 to 64 letters, digits, - and _."),
     ("target", "The target's name: 1 to 64 letters, digits, - and _."),
+    ("slo", "The objective's name: 1 to 64 letters, digits, - and _."),
 ];
 
-const CHANNELS: [Channel; 11] = [
+const CHANNELS: [Channel; 12] = [
     Channel {
         id: "observations",
         address: "spark.evt.{partition}.{agent}.obs",
@@ -87,9 +88,15 @@ const CHANNELS: [Channel; 11] = [
     },
     Channel {
         id: "alert",
-        address: "spark.alert.{target}",
-        about: "Reserved for alerts; nothing is published here yet.",
-        message: None,
+        address: "spark.alert.{slo}",
+        about: "Each change of an alert on a burn rate. At most once.",
+        message: Some("alert"),
+    },
+    Channel {
+        id: "alertJson",
+        address: "spark.json.alert.{slo}",
+        about: "The same in JSON.",
+        message: Some("alertJson"),
     },
     Channel {
         id: "checkpoint",
@@ -99,7 +106,7 @@ const CHANNELS: [Channel; 11] = [
     },
 ];
 
-const MESSAGES: [Message; 8] = [
+const MESSAGES: [Message; 10] = [
     Message {
         id: "frame",
         about: "Events of one run of one agent, at most 64,000 bytes.",
@@ -112,6 +119,8 @@ const MESSAGES: [Message; 8] = [
     Message { id: "healthJson", about: "Up, down or unknown, and why.", content: JSON, schema: Some("health") },
     Message { id: "gate", about: "The verdict, and the decision's id.", content: MSGPACK, schema: Some("gate") },
     Message { id: "gateJson", about: "The verdict, and the decision's id.", content: JSON, schema: Some("gate") },
+    Message { id: "alert", about: "Pending, firing or resolved, and why.", content: MSGPACK, schema: Some("alert") },
+    Message { id: "alertJson", about: "Pending, firing or resolved, and why.", content: JSON, schema: Some("alert") },
     Message {
         id: "dead",
         about: "Any bytes; headers say where they came from.",
@@ -258,6 +267,8 @@ fn it_has_every_subject_and_no_other() {
         EventSubject { partition: 0, agent: name.clone(), class: Class::Ctl }.to_string(),
         subject::window(&name),
         subject::health(&name),
+        subject::alert(&name),
+        subject::json_sibling(&subject::alert(&name)),
         subject::json_sibling(&subject::window(&name)),
         subject::json_sibling(&subject::health(&name)),
         subject::json_sibling(subject::GATE),

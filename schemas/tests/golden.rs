@@ -20,12 +20,16 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
     let rest = [
         ("leaf".to_owned(), leaf(&payload).encode().unwrap()),
         ("event.rejected.several".to_owned(), to_msgpack(&support::rejected_several())),
+        ("event.canary_ran.compared".to_owned(), to_msgpack(&support::canary_compared())),
         ("leaf.gap".to_owned(), gap_leaf().encode().unwrap()),
         ("frame".to_owned(), payload),
+        ("event.alert.burn".to_owned(), to_msgpack(&support::burn_alert())),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
+        ("event.gate_decided.evidence".to_owned(), to_msgpack(&support::gate_decided_with_evidence())),
         ("message.window".to_owned(), to_msgpack(&support::window_message())),
         ("message.health".to_owned(), to_msgpack(&support::health_message())),
         ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
+        ("message.alert".to_owned(), to_msgpack(&support::alert_message())),
     ];
     full.chain(least).chain(rest).collect()
 }
@@ -60,6 +64,12 @@ fn golden_events_read_as_the_values_they_were_written_from() {
     }
     let bytes = golden("event.heartbeat.fares");
     assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::full_heartbeat());
+    let bytes = golden("event.canary_ran.compared");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::canary_compared());
+    let bytes = golden("event.gate_decided.evidence");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::gate_decided_with_evidence());
+    let bytes = golden("event.alert.burn");
+    assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), support::burn_alert());
     for event in least_events() {
         let bytes = golden(&format!("event.{}.least", event.kind()));
         assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);
@@ -78,6 +88,7 @@ fn golden_frames_leaves_and_messages_read_as_the_values_they_were_written_from()
     assert_eq!(rmp_serde::from_slice(&golden("message.window")).ok(), Some(support::window_message()));
     assert_eq!(rmp_serde::from_slice(&golden("message.health")).ok(), Some(support::health_message()));
     assert_eq!(rmp_serde::from_slice(&golden("message.gate")).ok(), Some(support::gate_message()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.alert")).ok(), Some(support::alert_message()));
 }
 
 #[test]

@@ -12,7 +12,10 @@ use jsonschema::Validator;
 use serde::Serialize;
 use serde_json::{Value, json};
 use spark_schemas::{Event, json_schema};
-use support::{folder, frame, full_events, gate_message, health_message, least_events, window_message};
+use support::{
+    alert_message, canary_compared, folder, frame, full_events, gate_decided_with_evidence, gate_message,
+    health_message, least_events, window_message,
+};
 
 fn committed() -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder("json")).unwrap().map(|entry| entry.unwrap().path());
@@ -54,7 +57,9 @@ fn the_committed_schemas_are_those_of_the_types() {
 #[test]
 fn what_is_published_fits_its_schema() {
     let event_schema = validator("event");
-    for event in full_events().into_iter().chain(least_events()) {
+    for event in
+        full_events().into_iter().chain(least_events()).chain([canary_compared(), gate_decided_with_evidence()])
+    {
         let value = to_json(&event);
         assert!(event_schema.is_valid(&value), "{value}");
         let fields = &value[event.kind()];
@@ -67,6 +72,7 @@ fn what_is_published_fits_its_schema() {
     assert!(validator("window").is_valid(&to_json(&window_message())));
     assert!(validator("health").is_valid(&to_json(&health_message())));
     assert!(validator("gate").is_valid(&to_json(&gate_message())));
+    assert!(validator("alert").is_valid(&to_json(&alert_message())));
 }
 
 /// What a Python or JavaScript reader gets from the MessagePack bytes: instants are integers there.
@@ -115,6 +121,7 @@ fn what_is_wrong_is_refused() {
     assert_refuses_each_wrong_field(&validator("window"), &to_json(&window_message()), "window");
     assert_refuses_each_wrong_field(&validator("health"), &to_json(&health_message()), "health");
     assert_refuses_each_wrong_field(&validator("gate"), &to_json(&gate_message()), "gate");
+    assert_refuses_each_wrong_field(&validator("alert"), &to_json(&alert_message()), "alert");
 
     let note = to_json(full_events().last().unwrap())["note"].clone();
     for wrong in [json!({}), json!([]), json!("note"), json!({"note": note, "audit": {}}), json!({"note": 1})] {

@@ -8,7 +8,7 @@ use std::fs;
 use proptest::prelude::*;
 use rmp_serde::to_vec_named;
 use serde_json::{Value, json};
-use spark_schemas::derived::{GateMessage, HealthMessage, WindowMessage};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, WindowMessage};
 use spark_schemas::{Event, EventSubject, FRAME_BYTES_MAX, Frame, FrameError, LEAF_BYTES_MAX, Leaf, MsgId, Name};
 use support::{folder, frame, full_events, leaf, subject, unhex};
 
@@ -27,6 +27,7 @@ fn read_as_everything(bytes: &[u8]) {
     said(rmp_serde::from_slice::<WindowMessage>(bytes));
     said(rmp_serde::from_slice::<HealthMessage>(bytes));
     said(rmp_serde::from_slice::<GateMessage>(bytes));
+    said(rmp_serde::from_slice::<AlertMessage>(bytes));
     said(serde_json::from_slice::<Event>(bytes));
     if let Ok(text) = std::str::from_utf8(bytes) {
         said(text.parse::<EventSubject>());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use spark_tests::wait::{self, LONG};
 use spark_tests::{Finished, Setup, World, free_port, run, spark, target_toml};
@@ -210,6 +211,65 @@ fn a_bad_file_on_reload_changes_nothing_and_a_good_one_applies_without_restart()
     assert_eq!(reloads("applied"), 1);
 }
 
+/// Availability of everything, as an OpenSLO document.
+const DOCUMENT: &str = "\
+apiVersion: openslo/v1
+kind: SLO
+metadata: { name: everything }
+spec:
+  service: shop
+  indicator:
+    metadata: { name: answers }
+    spec:
+      ratioMetric:
+        good: { metricSource: { type: Spark, spec: { metric: good } } }
+        total: { metricSource: { type: Spark, spec: { metric: total } } }
+  timeWindow: [{ duration: 28d, isRolling: true }]
+  budgetingMethod: Occurrences
+  objectives: [{ target: 0.99 }]
+";
+
+#[test]
+fn an_openslo_document_is_explained_and_reloaded_like_the_configuration_that_names_it() {
+    let world = World::new();
+    let document = world.file("slo.yaml", DOCUMENT);
+    let mut check = spark();
+    check.arg("check").arg(&document);
+    let done = run(check);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("line 1: SLO everything can be used"), "{}", done.stdout);
+    assert!(done.stdout.contains("Budget: 1%, 6h 43m of everything failing."), "{}", done.stdout);
+
+    let target = target_toml("one", &world.executor.url("/one"), "500ms");
+    let up = Setup::with_config(&world, &format!("openslo = [\"slo.yaml\"]\n{target}")).start();
+    wait::until("the first is in force", LONG, || up.api.try_json("/api/v1/config"));
+    let digest = || up.api.json("/api/v1/config")["digest"].clone();
+    let first = digest();
+
+    world.file(
+        "slo.yaml",
+        &DOCUMENT.replace("good: { metricSource: { type: Spark", "good: { metricSource: { type: Atlas"),
+    );
+    let reason = "slo.yaml: line 10, column 39: metricSource's type \"Atlas\"";
+    wait::until("the refusal is an event in the log", LONG, || {
+        let rejected = up.api.try_json("/api/v1/config")?["rejected"].clone();
+        let told = rejected["error"].as_str().is_some_and(|error| error.contains(reason));
+        wait::that(told, || rejected.to_string())
+    });
+    assert_eq!(digest(), first, "the one before stays in force");
+    let mut check = spark();
+    check.arg("check").arg(&document);
+    let done = run(check);
+    assert!(done.code == 64 && done.stdout.contains(reason), "{done:?}");
+
+    world.file("slo.yaml", &DOCUMENT.replace("0.99", "0.999"));
+    wait::until("the stricter promise is in force", LONG, || {
+        wait::that(digest() != first, || "not yet".to_owned())?;
+        let rejected = up.api.try_json("/api/v1/config")?["rejected"].clone();
+        wait::that(rejected.is_null(), || rejected.to_string())
+    });
+}
+
 #[test]
 fn a_configuration_whose_checks_cannot_be_made_is_refused_at_start_and_on_reload() {
     let world = World::new();
@@ -242,4 +302,58 @@ fn nats_init_says_where_it_looked_when_nobody_answers() {
     let mut init = spark();
     init.args(["nats", "init", "--nats", &nowhere]);
     assert_refused(&run(init), 1, &[&nowhere, "is it started"]);
+}
+
+/// Runs `command` with its output going to a pipe that nobody reads.
+fn unread(mut command: Command, also_stderr: bool) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer.try_clone().expect("a second end"));
+    command.stderr(if also_stderr { writer.into() } else { Stdio::piped() });
+    let done = command.spawn().expect("start spark").wait_with_output().expect("wait for spark");
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_no_exit_code() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    up.until_judged();
+    let file = world.file("good.toml", "builtin_targets = false\n");
+    let bad = world.file("bad.toml", "nonsense\n");
+    for also_stderr in [false, true] {
+        let ask = |arguments: &[&str]| {
+            let mut command = spark();
+            command.args(arguments).args(["--url", up.api.base()]);
+            unread(command, also_stderr)
+        };
+        let verdict = up.ask(&["gate", "--dry-run"]).code;
+        assert_eq!(ask(&["gate", "--dry-run"]), (Some(verdict), String::new()));
+        assert_eq!(ask(&["gate", "--dry-run", "--format", "json"]).0, Some(verdict));
+        assert_eq!(ask(&["smoke"]), (Some(up.ask(&["smoke"]).code), String::new()));
+        assert_eq!(ask(&["gate", "--profile", "nobody"]).0, Some(64));
+        let check = |file: &Path| {
+            let mut command = spark();
+            command.arg("check").arg(file);
+            unread(command, also_stderr).0
+        };
+        assert_eq!((check(&file), check(&bad)), (Some(0), Some(64)));
+    }
+}
+
+#[test]
+fn a_spark_is_asked_beneath_the_path_that_its_url_has() {
+    let world = World::new();
+    let up = Setup::new(&world).start();
+    let port = up.api.base().rsplit(':').next().unwrap().to_owned();
+    let mut command = spark();
+    command.args(["smoke", "--url", &format!("http://127.0.0.1:{}/spark/", port.trim_end_matches('/'))]);
+    assert_refused(&run(command), 2, &["/spark/api/tools/smoke"]);
+    for (url, why) in
+        [("localhost:3003", "it begins with http:// or https://"), ("http://127.0.0.1/?a=b", "without ? and #")]
+    {
+        let mut command = spark();
+        command.args(["gate", "--url", url]);
+        assert_refused(&run(command), 64, &[url, why]);
+    }
 }

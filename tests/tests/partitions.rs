@@ -102,6 +102,13 @@ impl Side {
         run(command)
     }
 
+    /// How many frames of each partition's stream there are.
+    fn frames(&self) -> [u64; 2] {
+        let partition = |log: &Value, n: usize| log["partitions"][n]["seq"].as_u64().unwrap();
+        let log = self.log();
+        [partition(&log, 0), partition(&log, 1)]
+    }
+
     /// Waits until an aggregator has folded `seq` frames of its one partition.
     fn until_folded(&self, n: usize, seq: u64) {
         wait::until("the aggregator is up to date", LONG, || {
@@ -439,4 +446,72 @@ fn probes_find_their_partition_and_one_that_was_told_wrongly_says_so() {
     let nobody = run(command);
     assert_ne!(nobody.code, 0);
     assert!(nobody.stderr.contains("there is no partition 2: the log has 2"), "{nobody:?}");
+}
+
+#[test]
+fn a_probe_that_was_told_wrongly_while_nats_was_away_sends_nothing() {
+    let world = World::new();
+    let config = "builtin_targets = false\n\n".to_owned() + &target_toml("shop", &world.executor.url("/shop"), "200ms");
+    let mut side = Side::start(2, &["0,1"], &config);
+    let is_of_probe = |run: &Value| run["class"] == "obs";
+    side.nats.kill();
+
+    // At home in partition 1; told of a single one it would publish to partition 0.
+    assert_eq!(partition_of(&name("ist-1"), NonZeroU16::new(2).unwrap()), 1);
+    let mut command = side.probe_command("ist-1");
+    command.args(["--partitions", "1", "--admin", &format!("127.0.0.1:{}", free_port())]);
+    let mut probe = Process::start(command, "told-wrongly", &side.world.logs());
+    wait::until("it observes into its outbox", LONG, || {
+        let hits = world.executor.hits("/shop");
+        wait::that(hits > 5, || format!("{hits} checks"))
+    });
+    assert_eq!(probe.ended(), None, "{}", probe.stderr());
+    side.nats.start_again();
+    let status = probe.wait();
+    assert_eq!(status.code(), Some(64), "{}", probe.stderr());
+    for word in ["started for a log of 1 partitions, the streams say 2", "--partitions 2"] {
+        assert!(probe.stderr().contains(word), "no {word:?} in {}", probe.stderr());
+    }
+
+    // What comes after it in both streams is folded, and nothing of it is among that.
+    let before = wait::until("the web service is back", LONG, || {
+        side.api.try_json("/api/v1/log")?;
+        Ok(side.frames())
+    });
+    wait::until("both streams go on", LONG, || {
+        let now = side.frames();
+        wait::that(now.iter().zip(before).all(|(now, before)| *now > before), || format!("{now:?} after {before:?}"))
+    });
+    let agents = side.log()["agents"].clone();
+    assert!(!agents.as_array().unwrap().iter().any(is_of_probe), "{agents}");
+}
+
+#[test]
+fn an_aggregator_of_one_partition_does_not_mind_how_many_others_there_are() {
+    let mut side = Side::start(3, &["0,1,2"], "builtin_targets = false\n");
+    side.nats.kill();
+    let start = |owned: &str| {
+        let mut command = spark();
+        let port = free_port();
+        command.args(["aggregator", "--nats", &side.nats.url(), "--partitions", owned]);
+        command.args(["--admin", &format!("127.0.0.1:{port}")]);
+        command.arg("--data").arg(side.world.path(&format!("late-{owned}")));
+        let process = Process::start(command, &format!("late-{owned}"), &side.world.logs());
+        (process, Client::new(&format!("http://127.0.0.1:{port}")))
+    };
+    // As far as it knows, the log has two partitions.
+    let (mut one, admin) = start("1");
+    // Of three there is none numbered 3.
+    let (mut none, _) = start("3");
+    for process in [&one, &none] {
+        wait::until("it waits", LONG, || {
+            wait::that(process.stderr().contains("waiting for a NATS server"), || process.stderr())
+        });
+    }
+    side.nats.start_again();
+    let status = none.wait();
+    assert_eq!(status.code(), Some(64), "{}", none.stderr());
+    assert!(none.stderr().contains("there is no partition 3: the log has 3"), "{}", none.stderr());
+    wait::until("it follows", LONG, || admin.try_json("/healthz").map(drop));
+    assert_eq!(one.ended(), None, "{}", one.stderr());
 }

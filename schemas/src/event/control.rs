@@ -157,6 +157,60 @@ pub struct StreamPosition {
     pub partition: u16,
     /// The last sequence number that was folded.
     pub seq: u64,
+    /// The log that the number is of (`EVENTS@<created>`): a stream that is made anew counts from 1 again. Absent in what
+    /// was said before logs were named.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+}
+
+/// A part of Spark as it was when the gate decided. The log does not have it: the decision is where it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentState {
+    /// Its name, such as `log` or `fold`.
+    #[schemars(with = "String")]
+    pub name: CompactString,
+    /// How it was.
+    pub status: ComponentStatus,
+    /// Why it was not `UP`, one sentence; empty when it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// How a part of Spark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ComponentStatus {
+    /// It works.
+    Up,
+    /// It works, but not as it should.
+    Degraded,
+    /// It is gone.
+    Down,
+}
+
+impl ComponentStatus {
+    /// As scripts read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "UP",
+            Self::Degraded => "DEGRADED",
+            Self::Down => "DOWN",
+        }
+    }
+}
+
+/// A waiver that applied: a check without data that the policy lifts by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppliedWaiver {
+    /// The check.
+    #[schemars(with = "String")]
+    pub check: CompactString,
+    /// The first instant at which it no longer applies.
+    pub until_ns: TimeNs,
+    /// Why, for people.
+    pub reason: String,
+    /// Who waived.
+    pub by: String,
 }
 
 /// The deploy gate decided.
@@ -173,6 +227,15 @@ pub struct GateDecided {
     pub profile: Name,
     /// Each check.
     pub checks: Vec<CheckResult>,
+    /// The waivers that applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<AppliedWaiver>,
+    /// The parts of Spark, as whoever decided saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentState>,
+    /// Objectives that were asked for while they were counted anew from the log, so that they had no figures yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recounting: Vec<Name>,
     /// How far the log was folded.
     pub positions: Vec<StreamPosition>,
     /// SHA-256 of the configuration in force, in hex.
@@ -207,6 +270,59 @@ pub struct CanaryRan {
     /// Who asked.
     #[serde(default)]
     pub by: String,
+    /// What was compared with what; only of mode `compare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Box<CanaryComparison>>,
+    /// The build that ran it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub build: String,
+}
+
+/// All that is needed, besides the log, to make a comparison's verdict again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryComparison {
+    /// What the candidate was held against.
+    pub baseline: CanarySide,
+    /// What was judged.
+    pub candidate: CanarySide,
+    /// The deployment that lies between them, when one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
+    /// Up to where they were read.
+    pub positions: Vec<StreamPosition>,
+    /// The configuration's `[canary]` by which it was judged, in canonical JSON.
+    pub settings: String,
+    /// The version of the judge's arithmetic.
+    pub semantics: u32,
+}
+
+/// One side of a comparison: a target over a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanarySide {
+    /// The target; all its agents' observations count.
+    pub target: Name,
+    /// Slots count that begin at this instant or later …
+    pub from_ns: TimeNs,
+    /// … and before this one …
+    pub to_ns: TimeNs,
+    /// … unless they begin in one of these times, which maintenance took out; apart and in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<TimeSpan>,
+    /// How many observations that were.
+    pub observed: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// How many more slots could not run.
+    pub missed: u64,
+}
+
+/// A time from an instant up to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct TimeSpan {
+    /// The first instant in it.
+    pub from_ns: TimeNs,
+    /// The first instant after it.
+    pub to_ns: TimeNs,
 }
 
 /// What a canary runs against.
@@ -235,6 +351,22 @@ pub struct Alert {
     pub state: AlertState,
     /// One sentence for people.
     pub reason: String,
+    /// What it asks of people, such as `page`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Name>,
+    /// The alert's long window, such as `1h`; with the short one it tells an objective's alerts apart.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub long: CompactString,
+    /// The alert's short window.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub short: CompactString,
+    /// The identity of the change before; empty when it is the first. A change that follows another than the one known
+    /// last says nothing new.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    #[schemars(with = "String")]
+    pub previous: CompactString,
 }
 
 /// The life of an alert.
@@ -283,7 +415,7 @@ pub struct Audit {
     pub detail: String,
 }
 
-/// Messages of the log were rejected: they are in the dead letters, and no figure counts them.
+/// Messages of the log were rejected: they stay leaves of it, and no figure counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// When it was noticed.

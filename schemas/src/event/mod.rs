@@ -11,16 +11,17 @@ mod wire;
 use compact_str::CompactString;
 
 pub use control::{
-    Alert, AlertState, Audit, CanaryMode, CanaryRan, CheckResult, CheckVerdict, ConfigApplied, ConfigRejected,
-    Deployment, GateDecided, LogRepaired, Maintenance, MaintenanceAction, Note, Notified, Rejected, ReportIssued,
-    StreamPosition, Verdict,
+    Alert, AlertState, AppliedWaiver, Audit, CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult,
+    CheckVerdict, ComponentState, ComponentStatus, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired,
+    Maintenance, MaintenanceAction, Note, Notified, Rejected, ReportIssued, StreamPosition, TimeSpan, Verdict,
 };
 pub use observation::{FailReason, Heartbeat, Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
 pub use trading::{Portfolio, Position, Strategy};
 
 use crate::Class;
 
-/// Calls `$callback!` with every kind: variant, payload type and wire name, in the order of DESIGN.md.
+/// Calls `$callback!` with every kind: variant, payload type and wire name; a new one goes to its
+/// group, or to the end.
 macro_rules! for_each_kind {
     ($callback:ident) => {
         $callback! {

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use spark_schemas::derived::{GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
 use spark_schemas::event::*;
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, Frame, GAP_SUBJECT, Leaf, Name, TimeNs};
 
@@ -48,6 +48,22 @@ pub fn full_heartbeat() -> Event {
     let clock_offset_us = Some(-250);
     let (queue_bytes, clock_steps, clock_step_us) = (5_000, 2, Some(-3_600_000_000));
     Heartbeat { at_ns: AT, queue: 3, dropped: 1, clock_offset_us, queue_bytes, clock_steps, clock_step_us }.into()
+}
+
+/// An alert with what it says since alerts are on burn rates.
+pub fn burn_alert() -> Event {
+    Alert {
+        id: "a2".into(),
+        at_ns: AT,
+        slo: name("checkout-availability"),
+        state: AlertState::Resolved,
+        reason: "burn rate 15 in 1h and 2.5 in 5m: not both above 14.4".to_owned(),
+        severity: Some(name("page")),
+        long: "1h".into(),
+        short: "5m".into(),
+        previous: "a1".into(),
+    }
+    .into()
 }
 
 /// Every kind with every field that there was at first.
@@ -113,6 +129,8 @@ pub fn full_events() -> Vec<Event> {
             verdict: Verdict::Warn,
             checks: checks(),
             by: "ci".to_owned(),
+            comparison: None,
+            build: String::new(),
         }
         .into(),
         GateDecided {
@@ -121,7 +139,10 @@ pub fn full_events() -> Vec<Event> {
             verdict: Verdict::Warn,
             profile: name("prod"),
             checks: checks(),
-            positions: vec![StreamPosition { partition: 0, seq: 123_456 }],
+            waivers: Vec::new(),
+            components: Vec::new(),
+            recounting: Vec::new(),
+            positions: vec![StreamPosition { partition: 0, seq: 123_456, origin: String::new() }],
             policy_digest: "cd".repeat(32).into(),
             state_digest: "ef".repeat(32).into(),
             semantics: 1,
@@ -135,6 +156,10 @@ pub fn full_events() -> Vec<Event> {
             slo: name("checkout-availability"),
             state: AlertState::Firing,
             reason: "burns 15 times faster than the budget allows".to_owned(),
+            severity: None,
+            long: "".into(),
+            short: "".into(),
+            previous: "".into(),
         }
         .into(),
         Notified {
@@ -199,6 +224,24 @@ pub fn full_events() -> Vec<Event> {
 pub fn rejected_several() -> Event {
     let (subject, reason) = ("spark.evt.0.ankara.obs".to_owned(), "the frame has no events".to_owned());
     Rejected { at_ns: AT, partition: 0, seq: 77, last_seq: Some(10_077), frames: 9_000, subject, reason }.into()
+}
+
+/// A decision with all that is needed to make it again.
+pub fn gate_decided_with_evidence() -> Event {
+    let decided = full_events().into_iter().find_map(|event| match event {
+        Event::GateDecided(decided) => Some(decided),
+        _ => None,
+    });
+    let waiver =
+        AppliedWaiver { check: "ui.up".into(), until_ns: AT, reason: "no pages".to_owned(), by: "ops".to_owned() };
+    let component =
+        |name: &str, status, detail: &str| ComponentState { name: name.into(), status, detail: detail.to_owned() };
+    let components =
+        vec![component("web", ComponentStatus::Up, ""), component("log", ComponentStatus::Down, "nobody there")];
+    let positions =
+        vec![StreamPosition { partition: 0, seq: 123_456, origin: "EVENTS@1700000000000000000".to_owned() }];
+    GateDecided { waivers: vec![waiver], components, recounting: vec![name("checkout")], positions, ..decided.unwrap() }
+        .into()
 }
 
 /// The kinds that have fields which may be absent, without them.
@@ -300,6 +343,19 @@ pub fn health_message() -> HealthMessage {
     }
 }
 
+pub fn alert_message() -> AlertMessage {
+    AlertMessage {
+        id: "a2".into(),
+        slo: name("checkout-availability"),
+        state: AlertState::Firing,
+        severity: Some(name("page")),
+        long: "1h".to_owned(),
+        short: "5m".to_owned(),
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        reason: "burn rate 15 in 1h and 20 in 5m: both above 14.4".to_owned(),
+    }
+}
+
 pub fn gate_message() -> GateMessage {
     GateMessage {
         id: "0123456789abcdef".to_owned(),
@@ -316,4 +372,41 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.split_whitespace().flat_map(str::chars).collect();
     digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
+}
+
+/// A canary that compared two times of one target, with every field.
+pub fn canary_compared() -> Event {
+    let side = |from_ns: TimeNs, excluded| CanarySide {
+        target: name("checkout"),
+        from_ns,
+        to_ns: TimeNs(from_ns.0 + 600_000_000_000),
+        excluded,
+        observed: 118,
+        failed: 1,
+        missed: 2,
+    };
+    let deployed = TimeNs(AT.0 + 600_000_000_000);
+    let service = name("executor");
+    CanaryRan {
+        id: "c0ffee02".into(),
+        at_ns: AT,
+        mode: CanaryMode::Compare,
+        verdict: Verdict::Warn,
+        checks: checks(),
+        by: "ci".to_owned(),
+        comparison: Some(Box::new(CanaryComparison {
+            baseline: side(AT, vec![TimeSpan { from_ns: AT, to_ns: TimeNs(AT.0 + 60_000_000_000) }]),
+            candidate: side(deployed, Vec::new()),
+            deployment: Some(Deployment { at_ns: deployed, service, version: "2.4.1".to_owned(), by: "ci".to_owned() }),
+            positions: vec![StreamPosition {
+                partition: 0,
+                seq: 123_456,
+                origin: "EVENTS@1790000000000000000".to_owned(),
+            }],
+            settings: "{\"alpha\":\"1%\"}".to_owned(),
+            semantics: 1,
+        })),
+        build: "0.1.0 (0123456789ab)".to_owned(),
+    }
+    .into()
 }

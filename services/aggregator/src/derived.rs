@@ -1,4 +1,4 @@
-//! Small derived messages for subscribers: windows, changes of health, gate decisions.
+//! Small derived messages for subscribers: windows, changes of health, alerts, gate decisions.
 //!
 //! They are over all partitions, or not at all: whoever publishes them follows every one.
 
@@ -11,12 +11,12 @@ use bytes::Bytes;
 use spark_core::view::rfc3339;
 use spark_core::window::Window;
 use spark_eventlog::clock::WallClock;
-use spark_schemas::derived::{GateMessage, HealthMessage, TargetState};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, TargetState};
 use spark_schemas::{Name, TimeNs, subject, to_msgpack};
 use tokio_util::sync::CancellationToken;
 
-use crate::Projections;
 use crate::ticks::Ticks;
+use crate::{Projections, StoreGone};
 
 const WINDOWS_EVERY: TimeNs = TimeNs(10 * TimeNs::SECOND);
 const HEALTH_EVERY: TimeNs = TimeNs(60 * TimeNs::SECOND);
@@ -51,6 +51,7 @@ struct Published {
     windows: TimeNs,
     health: BTreeMap<Name, (TargetState, TimeNs)>,
     gate: Option<String>,
+    alert: Option<String>,
 }
 
 impl Derived {
@@ -69,13 +70,13 @@ impl Derived {
         if !self.projections.are_live() {
             return Ok(());
         }
-        for (subject, payload) in self.due_messages(published, (self.clock)()) {
+        for (subject, payload) in self.due_messages(published, (self.clock)())? {
             self.publisher.publish(subject, payload).await?;
         }
         Ok(())
     }
 
-    fn due_messages(&self, published: &mut Published, now: TimeNs) -> Vec<(String, Bytes)> {
+    fn due_messages(&self, published: &mut Published, now: TimeNs) -> Result<Vec<(String, Bytes)>, StoreGone> {
         let mut messages = Vec::new();
         let windows_due = now.0.saturating_sub(published.windows.0) >= WINDOWS_EVERY.0;
         self.projections.view(now, |view| {
@@ -105,11 +106,30 @@ impl Derived {
                 push(&mut messages, subject::GATE.to_owned(), &message);
                 published.gate = Some(gate.id.to_string());
             }
-        });
+            let alerts = &view.declarations().alerts;
+            let known = published
+                .alert
+                .get_or_insert_with(|| alerts.back().map(|alert| alert.id.to_string()).unwrap_or_default());
+            let fresh = alerts.iter().rev().take_while(|alert| alert.id.as_str() != known.as_str());
+            for alert in fresh.collect::<Vec<_>>().into_iter().rev() {
+                let message = AlertMessage {
+                    id: alert.id.to_string(),
+                    slo: alert.slo.clone(),
+                    state: alert.state,
+                    severity: alert.severity.clone(),
+                    long: alert.long.to_string(),
+                    short: alert.short.to_string(),
+                    at: rfc3339(alert.at_ns),
+                    reason: alert.reason.clone(),
+                };
+                push(&mut messages, subject::alert(&alert.slo), &message);
+                published.alert = Some(alert.id.to_string());
+            }
+        })?;
         if windows_due {
             published.windows = now;
         }
-        messages
+        Ok(messages)
     }
 }
 

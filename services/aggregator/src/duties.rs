@@ -57,7 +57,8 @@ impl Duties {
             let policy = declared.policy.as_ref().filter(|_| declared.config_rejected.is_none());
             policy.is_some_and(|policy| policy.digest == config.digest())
         });
-        if in_force {
+        // Saying it once more changes nothing.
+        if in_force.unwrap_or(false) {
             return Ok(());
         }
         for event in config_applied(config, (self.clock)()) {

@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up::{CatchUpError, fold_archive};
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::gaps::insert_gaps;
+use crate::projection::StoreGone;
 use crate::recorder::{Recorder, RecorderError, created_ns};
+use crate::recount::{Leaves, keep_counted};
+use crate::store::StoreError;
 use crate::{Phase, Projection};
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -77,6 +80,12 @@ pub enum FollowError {
         /// The log's last sequence number now.
         last_seq: u64,
     },
+    /// What is folded can't be trusted.
+    #[error(transparent)]
+    StoreGone(#[from] StoreGone),
+    /// The store can't be opened anew.
+    #[error("the store can't be opened anew")]
+    Store(#[from] StoreError),
     /// A bug: the fold panicked.
     #[error("the fold panicked; this is a bug")]
     Panicked(#[from] tokio::task::JoinError),
@@ -85,7 +94,20 @@ pub enum FollowError {
 impl Follow {
     /// Follows the log until `shutdown`, then makes a last checkpoint.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), FollowError> {
-        let result = self.follow(&shutdown).await;
+        let leaves = Leaves {
+            log: Arc::clone(&self.log),
+            archives: self.recorder.as_ref().map(|recorder| recorder.dir().to_owned()),
+            partition: self.projection.partition(),
+        };
+        // Nothing is counted anew once nothing is followed.
+        let counting = CancellationToken::new();
+        let counted = keep_counted(self.projection.clone(), leaves, counting.clone());
+        let followed = async {
+            let result = self.follow(&shutdown).await;
+            counting.cancel();
+            result
+        };
+        let (result, ()) = tokio::join!(followed, counted);
         if let Err(error) = &result {
             let text = describe(error);
             self.projection.set_status(|status| status.phase = Phase::Failed(text));
@@ -98,6 +120,12 @@ impl Follow {
         let mut is_folded = self.fold_archives(shutdown).await;
         let mut last_text = String::new();
         while !shutdown.is_cancelled() {
+            if self.projection.store_gone().is_err() {
+                is_folded = match self.reopen_store().await {
+                    Ok(()) => self.fold_archives(shutdown).await,
+                    still_gone => still_gone,
+                };
+            }
             let followed = match is_folded {
                 Ok(()) => self.read_until_error(shutdown).await,
                 Err(error) => Err(error),
@@ -126,6 +154,14 @@ impl Follow {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
+    }
+
+    /// The projection as it was committed to its store last, or an empty one: what it lacks is folded again.
+    async fn reopen_store(&self) -> Result<(), FollowError> {
+        let projection = self.projection.clone();
+        tokio::task::spawn_blocking(move || projection.reopen()).await??;
+        tracing::info!(position = self.projection.position(), "the store is open again");
         Ok(())
     }
 
@@ -202,7 +238,9 @@ impl Follow {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
                 _ = checkpoints.tick() => {
+                    self.give_up_what_takes_no_checkpoint().await?;
                     self.checkpoint().await?;
+                    self.projection.store_gone()?;
                     continue;
                 }
                 batch = next_or_proof_of_life(reader.as_mut(), self.log.as_ref(), &bounds) => batch?,
@@ -217,6 +255,7 @@ impl Follow {
             if !live {
                 live = self.go_live_at(caught_up_at).await?;
             }
+            self.projection.store_gone()?;
         }
     }
 
@@ -268,6 +307,18 @@ impl Follow {
         Ok(true)
     }
 
+    /// Once a write has failed, as on a full disk, the store takes none until it is opened anew: as soon as it would help.
+    async fn give_up_what_takes_no_checkpoint(&self) -> Result<(), FollowError> {
+        let projection = self.projection.clone();
+        let asking = move || {
+            if projection.is_worth_reopening() {
+                projection.give_up("it took no checkpoint, and is opened anew");
+            }
+            projection.store_gone()
+        };
+        Ok(tokio::task::spawn_blocking(asking).await??)
+    }
+
     /// A checkpoint that fails costs a longer replay after a crash, no figure: it is said and tried again later.
     async fn checkpoint(&self) -> Result<(), FollowError> {
         if let Some(archive) = self.archive() {
@@ -301,12 +352,15 @@ async fn next_or_proof_of_life(
     }
 }
 
-/// Whether it is worth waiting: the log does not answer, or the disk of the archive is full.
+/// Whether it is worth waiting: the log does not answer, the disk of the archive is full, or the store has to be opened
+/// anew.
 fn may_pass(error: &FollowError) -> bool {
     matches!(
         error,
         FollowError::Log(ReadError::Unavailable(_) | ReadError::Closed)
             | FollowError::Record(AppendError::Full(_) | AppendError::Unavailable(_))
+            | FollowError::StoreGone(_)
+            | FollowError::Store(_)
     )
 }
 
@@ -324,3 +378,6 @@ pub fn describe(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //!
 //! The web service reuses [`Projection`] and [`follow`] for its own projection. Only [`store`] knows sled.
 
+pub mod alerts;
 mod catch_up;
 pub mod dead;
 pub mod derived;
@@ -12,9 +13,11 @@ mod gaps;
 pub mod gauges;
 mod projection;
 mod projections;
+pub mod rebuild;
 pub mod recorder;
+mod recount;
 pub mod store;
 mod ticks;
 
-pub use projection::{CheckpointError, FoldStatus, Phase, Projection};
+pub use projection::{CheckpointError, FoldStatus, Phase, Projection, StoreGone};
 pub use projections::Projections;

@@ -1,18 +1,20 @@
 //! The projection: a state and its store behind one lock, with what readers and the page need to know about the fold.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
 use spark_core::config::Config;
 use spark_core::fold::{Applied, RejectedFrames, State};
+use spark_core::ledger::{Recounted, Recounter, Spec};
 use spark_core::merkle::Hash;
-use spark_core::view::{Part, View};
+use spark_core::view::{DECLARING, Part, View};
 use spark_eventlog::{Bounds, Recorded};
 use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
 
+use crate::follow::describe;
 use crate::store::{self, Store, StoreError};
 
 /// Frames folded under one lock, so that readers wait at most some milliseconds during a replay.
@@ -22,6 +24,17 @@ const FRAMES_PER_LOCK: usize = 64;
 #[derive(Debug, thiserror::Error)]
 #[error("no checkpoint was made")]
 pub struct CheckpointError(#[from] StoreError);
+
+/// The store failed, so that what is folded upon it may be wrong: nothing of it is shown until the fold has opened the
+/// store anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store of partition {partition} is gone: {reason}")]
+pub struct StoreGone {
+    /// Whose store it is.
+    pub partition: u16,
+    /// How it showed.
+    pub reason: String,
+}
 
 /// Where the fold stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +66,9 @@ pub struct FoldStatus {
     pub log_last_seq: u64,
     /// When the last batch was folded, by the local clock; 0 before the first.
     pub last_batch: TimeNs,
+    /// Why the last checkpoint was not made, if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_checkpoint: Option<String>,
 }
 
 /// A shared projection; clones are the same one.
@@ -61,17 +77,23 @@ pub struct Projection(Arc<Shared>);
 
 struct Shared {
     partition: u16,
+    /// Where the store is; `None` in memory.
+    dir: Option<PathBuf>,
     inner: RwLock<Inner>,
     /// Held during a checkpoint.
     checkpoints: Mutex<()>,
     status: Mutex<FoldStatus>,
     position: watch::Sender<u64>,
+    /// The projection of partition 0, where this one is of another: it knows what is to be counted.
+    declaring: OnceLock<Projection>,
 }
 
 pub(crate) struct Inner {
     state: State,
     buckets: Buckets,
     incarnation: String,
+    /// Why there is no store where there should be one.
+    given_up: Option<String>,
 }
 
 enum Buckets {
@@ -103,18 +125,28 @@ impl Inner {
     pub(crate) fn digest(&mut self) -> Hash {
         self.state.digest()
     }
+
+    /// Why nothing may be shown of it. What was read from it before this says no is good.
+    pub(crate) fn store_gone(&self, partition: u16) -> Result<(), StoreGone> {
+        let damage = match &self.buckets {
+            Buckets::Stored(store) => store.damage(),
+            Buckets::Memory(_) => None,
+        };
+        self.given_up.clone().or(damage).map_or(Ok(()), |reason| Err(StoreGone { partition, reason }))
+    }
 }
 
 impl Projection {
     /// A projection without a store: for replays, verification and tests.
     pub fn in_memory(partition: u16) -> Self {
-        Self::new(partition, State::default(), Buckets::Memory(MemoryBuckets::default()), String::new())
+        Self::new(partition, None, State::default(), Buckets::Memory(MemoryBuckets::default()), String::new())
     }
 
     /// The projection kept in `dir`, which reflects the log `incarnation`; empty when there is none that can be trusted.
     pub fn open(dir: &Path, partition: u16, incarnation: &str) -> Result<Self, StoreError> {
         let (store, state) = Store::open(dir, incarnation)?;
-        Ok(Self::new(partition, state, Buckets::Stored(Box::new(store)), incarnation.to_owned()))
+        let (dir, buckets) = (Some(dir.to_owned()), Buckets::Stored(Box::new(store)));
+        Ok(Self::new(partition, dir, state, buckets, incarnation.to_owned()))
     }
 
     /// The projection kept in `dir` of a stream that may not be reachable now, and may be deleted and made anew while it
@@ -137,20 +169,23 @@ impl Projection {
         Self::open(dir, partition, &log.incarnation)
     }
 
-    fn new(partition: u16, state: State, buckets: Buckets, incarnation: String) -> Self {
+    fn new(partition: u16, dir: Option<PathBuf>, state: State, buckets: Buckets, incarnation: String) -> Self {
         let position = state.head().position;
         let status = FoldStatus {
             phase: Phase::Replaying { folded: position, of: position },
             position,
             log_last_seq: position,
             last_batch: TimeNs(0),
+            no_checkpoint: None,
         };
         Self(Arc::new(Shared {
             partition,
-            inner: RwLock::new(Inner { state, buckets, incarnation }),
+            dir,
+            inner: RwLock::new(Inner { state, buckets, incarnation, given_up: None }),
             checkpoints: Mutex::default(),
             status: Mutex::new(status),
             position: watch::Sender::new(position),
+            declaring: OnceLock::new(),
         }))
     }
 
@@ -170,9 +205,61 @@ impl Projection {
     }
 
     /// Looks at the state from the instant `at`. The fold waits meanwhile: keep it short.
-    pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
+    pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> Result<R, StoreGone> {
         let inner = self.read();
-        look(View { parts: vec![inner.part(self.partition())], at })
+        let seen = look(View { parts: vec![inner.part(self.partition())], at });
+        inner.store_gone(self.partition()).map(|()| seen)
+    }
+
+    /// Whether what is folded can be trusted.
+    pub fn store_gone(&self) -> Result<(), StoreGone> {
+        self.read().store_gone(self.partition())
+    }
+
+    /// Shows nothing more, until the store is opened anew.
+    pub fn give_up(&self, reason: impl Into<String>) {
+        self.write().given_up = Some(reason.into());
+    }
+
+    /// Opens the store anew, and goes on from what was committed to it: what was folded since is to be folded again, as
+    /// after a restart. Without a store that opens it stays given up. Blocks.
+    pub fn reopen(&self) -> Result<(), StoreError> {
+        let _no_checkpoint = self.0.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(dir) = &self.0.dir else { return Ok(()) };
+        let incarnation = {
+            let mut inner = self.write();
+            inner.given_up.get_or_insert_with(|| "it is opened anew".to_owned());
+            // The store's lock is free only when nobody holds the store any more.
+            inner.buckets = Buckets::Memory(MemoryBuckets::default());
+            inner.incarnation.clone()
+        };
+        let (store, state) = Store::open(dir, &incarnation)?;
+        let position = state.head().position;
+        self.set_status(|status| {
+            status.phase = Phase::Replaying { folded: position, of: status.log_last_seq };
+            status.no_checkpoint = None;
+        });
+        {
+            let mut inner = self.write();
+            (inner.state, inner.buckets) = (state, Buckets::Stored(Box::new(store)));
+            inner.given_up = None;
+        }
+        self.0.position.send_replace(position);
+        Ok(())
+    }
+
+    /// Damages the store beneath the fold.
+    #[cfg(test)]
+    pub(crate) fn spoil_store(&self) {
+        if let Buckets::Stored(store) = &self.read().buckets {
+            store.disk().spoil_pages();
+        }
+    }
+
+    /// Whether the store takes no checkpoint any more, and would after [`Projection::reopen`]: its disk has room again.
+    pub fn is_worth_reopening(&self) -> bool {
+        let has_failed = self.lock_status().no_checkpoint.is_some();
+        has_failed && self.0.dir.as_deref().is_some_and(store::has_room)
     }
 
     /// The state's digest at its position, in hex.
@@ -241,6 +328,40 @@ impl Projection {
         rejected
     }
 
+    /// From here on this one counts for the objectives that `declaring` knows of.
+    pub(crate) fn count_as_declared_in(&self, declaring: &Self) {
+        let _set_before = self.0.declaring.set(declaring.clone());
+    }
+
+    /// Makes sure that the objectives in force are counted: as this log declares, or that of partition 0. A declaration in
+    /// this one's own log was heeded when it was folded, but for one that an earlier build folded.
+    pub(crate) fn sync_objectives(&self) {
+        let specs: Vec<Spec> = match (self.0.declaring.get(), self.0.partition) {
+            // Its lock is let go before this one's is taken.
+            (Some(declaring), _) => declaring.read().state.declared_specs(),
+            (None, DECLARING) => self.read().state.declared_specs(),
+            (None, _) => return, // Nobody here knows.
+        };
+        if self.read().state.specs().eq(&specs) {
+            return;
+        }
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        state.set_objectives(&specs, buckets.as_store_mut());
+    }
+
+    /// What counts anew, beside the fold, what is to be counted anew; `None` when nothing is.
+    pub fn recounter(&self) -> Option<Recounter> {
+        self.read().state.recounter()
+    }
+
+    /// Adds what was counted anew.
+    pub fn finish_recount(&self, recounted: Recounted) {
+        let mut inner = self.write();
+        let Inner { state, buckets, .. } = &mut *inner;
+        state.finish_recount(recounted, buckets.as_store_mut());
+    }
+
     /// Makes rolling sums and keeps them up: after the replay, before serving.
     pub fn go_live(&self) {
         let mut inner = self.write();
@@ -257,11 +378,13 @@ impl Projection {
         }
         let (disk, checkpoint) = {
             let mut inner = self.write();
-            let Inner { state, buckets, incarnation } = &mut *inner;
+            let Inner { state, buckets, incarnation, .. } = &mut *inner;
             let Buckets::Stored(store) = buckets else { return Ok(()) };
             (store.disk(), store.begin(state, incarnation)?)
         };
         let written = disk.write(&checkpoint);
+        let failure = written.as_ref().err().map(|error| describe(error));
+        self.set_status(|status| status.no_checkpoint = failure);
         let mut inner = self.write();
         let Inner { state, buckets, .. } = &mut *inner;
         if let Buckets::Stored(store) = buckets {
@@ -272,7 +395,9 @@ impl Projection {
 
     /// Where the fold stands.
     pub fn status(&self) -> FoldStatus {
-        FoldStatus { position: self.position(), ..self.lock_status().clone() }
+        let noted = self.lock_status().clone();
+        let phase = self.store_gone().map_or_else(|gone| Phase::Failed(gone.to_string()), |()| noted.phase);
+        FoldStatus { position: self.position(), phase, ..noted }
     }
 
     /// Notes where the fold stands.

@@ -58,25 +58,15 @@ pub struct Recorder {
 impl Recorder {
     /// Finds the archives of `partition` in `dir`, and opens none for writing yet. Blocks.
     pub fn open(dir: impl Into<PathBuf>, partition: u16) -> Result<Self, RecorderError> {
-        let (dir, stream) = (dir.into(), subject::stream(partition));
-        let failed = |source| RecorderError::List { dir: dir.clone(), source };
-        std::fs::create_dir_all(&dir).map_err(failed)?;
-        let mut kept = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(failed)? {
-            let dir = entry.map_err(failed)?.path();
-            let name = dir.file_name().unwrap_or_default().to_string_lossy();
-            if !dir.is_dir() || !name.starts_with(&format!("{stream}@")) {
-                continue;
-            }
-            match View::open(&dir) {
-                Ok(view) => kept.push(Kept { origin: view.incarnation().to_owned(), dir }),
-                // A crash before its first leaf left it without an origin.
-                Err(OpenError::Absent { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        kept.sort_by_key(|kept| created_ns(&kept.origin));
-        Ok(Self { dir, stream, kept, current: None })
+        let dir = dir.into();
+        std::fs::create_dir_all(&dir).map_err(|source| RecorderError::List { dir: dir.clone(), source })?;
+        let kept = kept_in(&dir, partition)?;
+        Ok(Self { dir, stream: subject::stream(partition), kept, current: None })
+    }
+
+    /// Where the archives are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The archives, oldest first.
@@ -116,6 +106,28 @@ impl Recorder {
         }
         Ok(())
     }
+}
+
+/// The archives of `partition` in `dir`, oldest first. Blocks, changes nothing.
+pub(crate) fn kept_in(dir: &Path, partition: u16) -> Result<Vec<Kept>, RecorderError> {
+    let failed = |source| RecorderError::List { dir: dir.to_owned(), source };
+    let start = format!("{}@", subject::stream(partition));
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let dir = entry.map_err(failed)?.path();
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        if !dir.is_dir() || !name.starts_with(&start) {
+            continue;
+        }
+        match View::open(&dir) {
+            Ok(view) => kept.push(Kept { origin: view.incarnation().to_owned(), dir }),
+            // A crash before its first leaf left it without an origin.
+            Err(OpenError::Absent { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    kept.sort_by_key(|kept| created_ns(&kept.origin));
+    Ok(kept)
 }
 
 /// When the log `EVENTS@<created>` was made, which orders incarnations; 0 when its name does not say.

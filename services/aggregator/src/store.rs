@@ -4,7 +4,8 @@
 //! A checkpoint is atomic although sled's batches stay small, and writes everything once: each page and each series has
 //! room for two versions, and a new one never takes the place of the committed one. The commit record, written last,
 //! names the checkpoint; a version with a later number was cut short and does not count.
-//! Invariant: what [`Store::open`] returns has exactly the state digest that its commit record names.
+//! Invariant: what [`Store::open`] returns has exactly the digests, of the state and of the ledgers, that its commit record
+//! names.
 
 mod disk;
 
@@ -26,6 +27,10 @@ use disk::{Commit, Evicted, Key, Pages, Version, page_key, series_key};
 
 /// The layout of the trees; another number is rebuilt.
 const FORMAT: u32 = 2;
+/// Damaged stores that are kept for somebody to look at.
+const ASIDES_MAX: u32 = 8;
+/// What a disk that was full must take before the store is opened anew: sled grows its files by half a mebibyte.
+const ROOM_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why a store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +89,8 @@ impl Store {
     pub fn open(path: &Path, incarnation: &str) -> Result<(Self, State), StoreError> {
         match Self::open_verified(path, incarnation) {
             Ok(opened) => Ok(opened),
-            // Nothing is wrong with it, and its owner needs it where it is.
-            Err(in_use @ StoreError::InUse { .. }) => Err(in_use),
+            // Nothing is wrong with it, and its owner needs it where it is; another one would not fit either.
+            Err(error) if matches!(error, StoreError::InUse { .. }) || error.is_full() => Err(error),
             Err(doubt) => {
                 set_aside(path, &doubt)?;
                 Self::open_verified(path, incarnation)
@@ -131,7 +136,23 @@ impl Store {
         if digest != commit.digest {
             return Err(self.disk.doubt("its content does not have the digest that was committed"));
         }
+        if let Some(committed) = commit.ledgers {
+            self.load_ledgers(&mut state, &committed)?;
+        }
         Ok(state)
+    }
+
+    fn load_ledgers(&self, state: &mut State, committed: &str) -> Result<(), StoreError> {
+        let record = |id| {
+            let version = self.note(|| self.disk.committed_version(&series_key(id), self.committed))??;
+            Some(version.bytes().to_vec())
+        };
+        let is_loaded = state.load_ledgers(record, self);
+        let digest = state.ledgers_digest().map(|digest| spark_core::hex(&digest));
+        match is_loaded && self.damage().is_none() && digest.as_deref() == Some(committed) {
+            true => Ok(()),
+            false => Err(self.disk.doubt("its ledgers are not those that were committed")),
+        }
     }
 
     fn load_series(&self, id: SeriesId) -> Result<Series, StoreError> {
@@ -155,6 +176,7 @@ impl Store {
             series: state.series().len() as u32,
             checkpoint: self.committed + 1,
             head: state.head().clone(),
+            ledgers: state.ledgers_digest().map(|digest| spark_core::hex(&digest)),
         };
         self.writing = Arc::new(std::mem::take(&mut self.changed));
         Ok(Checkpoint {
@@ -188,13 +210,19 @@ impl Store {
         self.disk.clone()
     }
 
-    fn damage(&self) -> Option<String> {
+    /// The first thing that went wrong while reading.
+    pub fn damage(&self) -> Option<String> {
         self.damage.lock().map_or_else(|_| Some("a read panicked".to_owned()), |damage| damage.clone())
     }
 
     /// What `read` says, and the first thing that goes wrong with it kept.
-    fn note<T>(&self, read: Result<T, sled::Error>) -> Option<T> {
-        read.map_err(|error| self.note_damage(error.to_string())).ok()
+    fn note<T>(&self, read: impl FnOnce() -> Result<T, sled::Error>) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(Ok(read)) => return Some(read),
+            Ok(Err(error)) => self.note_damage(error.to_string()),
+            Err(_panic) => self.note_damage("sled panicked on it".to_owned()),
+        }
+        None
     }
 
     fn note_damage(&self, damage: String) {
@@ -212,20 +240,43 @@ impl Store {
     }
 }
 
+impl StoreError {
+    /// Whether there was no room for it.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Sled { source: sled::Error::Io(error), .. } => matches!(error.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the disk beneath the store has room for a checkpoint or two: found out by writing so much beside it.
+pub(crate) fn has_room(path: &Path) -> bool {
+    let beside = path.with_extension("room");
+    let has_room = std::fs::write(&beside, vec![1; ROOM_BYTES]).is_ok();
+    // One that is left behind takes the room that it was to find.
+    std::fs::remove_file(&beside).is_ok() && has_room
+}
+
 pub(crate) fn doubt(path: &Path, reason: impl Into<String>) -> StoreError {
     StoreError::Doubtful { path: path.to_owned(), reason: reason.into() }
 }
 
-/// Renames the store to the first free `<name>.aside-<n>`, so that an empty one takes its place; says why.
+/// Renames the store to the first free `<name>.aside-<n>`, so that an empty one takes its place; says why. On a disk that
+/// damages one after the other only the first few are kept.
 pub(crate) fn set_aside(path: &Path, why: &(dyn std::error::Error + 'static)) -> Result<(), StoreError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let free = (0_u32..).map(|n| path.with_file_name(format!("{name}.aside-{n}"))).find(|aside| !aside.exists());
-    let aside = free.unwrap_or_else(|| path.with_file_name(format!("{name}.aside")));
-    if let Err(source) = std::fs::rename(path, &aside) {
-        return Err(StoreError::SetAside { path: path.to_owned(), source });
-    }
+    let mut asides = (0..ASIDES_MAX).map(|n| path.with_file_name(format!("{name}.aside-{n}")));
+    let aside = asides.find(|aside| !aside.exists());
+    let moved = match &aside {
+        Some(aside) => std::fs::rename(path, aside),
+        None => std::fs::remove_dir_all(path),
+    };
+    moved.map_err(|source| StoreError::SetAside { path: path.to_owned(), source })?;
     metrics::counter!(spark_schemas::metric::STORE_REBUILDS).increment(1);
-    tracing::warn!(error = why, kept = %aside.display(), "the store is rebuilt from the log");
+    let kept = aside.map_or_else(|| "nowhere".to_owned(), |aside| aside.display().to_string());
+    tracing::warn!(error = why, kept, "the store is rebuilt from the log");
     Ok(())
 }
 
@@ -235,7 +286,7 @@ impl BucketStore for Store {
         if let Some(page) = self.changed.get(&key).or_else(|| self.writing.get(&key)) {
             return Some(page.clone());
         }
-        let version = self.note(self.disk.committed_version(&page_key(key), self.committed))??;
+        let version = self.note(|| self.disk.committed_version(&page_key(key), self.committed))??;
         self.read_page(tier, &version)
     }
 
@@ -244,7 +295,7 @@ impl BucketStore for Store {
             return Vec::new();
         }
         let keys = (series, tier, starts.start)..(series, tier, starts.end);
-        let versions = self.note(self.disk.committed_pages(keys.clone(), self.committed)).unwrap_or_default();
+        let versions = self.note(|| self.disk.committed_pages(keys.clone(), self.committed)).unwrap_or_default();
         let stored = versions.iter().filter_map(|(start, version)| Some((*start, self.read_page(tier, version)?)));
         let mut pages: BTreeMap<TimeNs, Page> = stored.collect();
         for newer in [&*self.writing, &self.changed] {

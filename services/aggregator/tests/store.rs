@@ -11,7 +11,7 @@ use std::time::Duration;
 use spark_aggregator::Projection;
 use spark_aggregator::store::StoreError;
 use spark_eventlog::Bounds;
-use support::{INCARNATION, Random, Truth, copy, digest_at, figures, files, log, open};
+use support::{INCARNATION, Random, Truth, copy, counts, digest_at, figures, files, log, open};
 use tempfile::TempDir;
 
 /// A store with two checkpoints in `dir`; the log goes on a little after the second.
@@ -68,6 +68,8 @@ fn a_store_reopened_at_any_position_goes_on_as_if_it_had_never_stopped() {
         let in_memory = Projection::in_memory(0);
         in_memory.apply(&log);
         assert_eq!(figures(&projection), figures(&in_memory), "seed {seed}");
+        assert!(counts(&projection).iter().all(Option::is_some), "seed {seed}");
+        assert_eq!(counts(&projection), counts(&in_memory), "seed {seed}");
         assert!(!was_set_aside(&dir), "seed {seed}");
     }
 }

@@ -13,6 +13,21 @@ use crate::window::Tier;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(pub u32);
 
+impl SeriesId {
+    /// The number of the first ledger; those of series stay below.
+    const LEDGERS: u32 = 1 << 31;
+
+    /// The number of the `n`th ledger that was ever opened: ledgers share the store with the series.
+    pub(crate) const fn of_ledger(n: u32) -> Self {
+        Self(Self::LEDGERS + n)
+    }
+
+    /// Whether it is a ledger's.
+    pub const fn is_ledger(self) -> bool {
+        self.0 >= Self::LEDGERS
+    }
+}
+
 /// What happened in a stretch of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -87,11 +102,14 @@ pub trait BucketStore {
 pub struct MemoryBuckets {
     /// By series and tier; a map of their own each, so that a new page goes to the end of a small one.
     series: Vec<[BTreeMap<TimeNs, Page>; Tier::ALL.len()]>,
+    /// The same of ledgers, of which there are few and whose numbers are large.
+    ledgers: BTreeMap<SeriesId, [BTreeMap<TimeNs, Page>; Tier::ALL.len()]>,
 }
 
 impl MemoryBuckets {
     fn of(&self, series: SeriesId, tier: Tier) -> Option<&BTreeMap<TimeNs, Page>> {
-        self.series.get(series.0 as usize).map(|tiers| &tiers[tier.index()])
+        let tiers = if series.is_ledger() { self.ledgers.get(&series) } else { self.series.get(series.0 as usize) };
+        tiers.map(|tiers| &tiers[tier.index()])
     }
 }
 
@@ -108,6 +126,10 @@ impl BucketStore for MemoryBuckets {
     }
 
     fn put(&mut self, series: SeriesId, tier: Tier, start: TimeNs, page: Page) {
+        if series.is_ledger() {
+            self.ledgers.entry(series).or_default()[tier.index()].insert(start, page);
+            return;
+        }
         let index = series.0 as usize;
         if self.series.len() <= index {
             self.series.resize_with(index + 1, Default::default);
@@ -116,7 +138,11 @@ impl BucketStore for MemoryBuckets {
     }
 
     fn evict_before(&mut self, series: SeriesId, tier: Tier, start: TimeNs) {
-        if let Some(tiers) = self.series.get_mut(series.0 as usize) {
+        let tiers = match series.is_ledger() {
+            true => self.ledgers.get_mut(&series),
+            false => self.series.get_mut(series.0 as usize),
+        };
+        if let Some(tiers) = tiers {
             let pages = &mut tiers[tier.index()];
             *pages = pages.split_off(&start);
         }

@@ -2,44 +2,11 @@
 //!
 //! A target's failure never makes Spark `DOWN`, so probing oneself can't latch.
 
-use serde::Serialize;
-
 use crate::units::decimal;
 use crate::view::Slo;
 
-/// How Spark is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Status {
-    /// Every component works and every figure is within its target.
-    Up,
-    /// A figure is beyond its target, or there is no data yet.
-    Degraded,
-    /// A component of Spark itself is gone.
-    Down,
-}
-
-impl Status {
-    /// As scripts read it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "UP",
-            Self::Degraded => "DEGRADED",
-            Self::Down => "DOWN",
-        }
-    }
-}
-
-/// A part of Spark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Component {
-    /// Its name, such as `log` or `fold`.
-    pub name: &'static str,
-    /// How it is.
-    pub status: Status,
-    /// One sentence for people.
-    pub detail: String,
-}
+/// A part of Spark, and how it is.
+pub use spark_schemas::event::{ComponentState as Component, ComponentStatus as Status};
 
 /// Spark's health at an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,15 +5,21 @@
 
 pub mod boots;
 pub mod bucket;
+pub mod canary;
 pub mod config;
 pub mod fold;
 pub mod gate;
 pub mod health;
+pub mod judge;
 pub mod latency;
+pub mod ledger;
+pub mod maintenance;
 pub mod merkle;
+pub mod openslo;
 pub mod page;
 pub mod schedule;
 pub mod series;
+pub mod slo;
 pub mod units;
 mod varint;
 pub mod view;

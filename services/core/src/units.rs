@@ -75,17 +75,8 @@ impl FromStr for RatioPpm {
     type Err = RatioError;
 
     fn from_str(text: &str) -> Result<Self, RatioError> {
-        let parse = || {
-            let number = text.strip_suffix('%')?;
-            let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-            let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-            if !all_digits(whole) || !all_digits(decimals) || decimals.len() > 4 {
-                return None;
-            }
-            let ppm =
-                whole.parse::<u64>().ok()?.checked_mul(10_000)? + format!("{decimals:0<4}").parse::<u64>().ok()?;
-            (ppm <= 1_000_000).then_some(ppm)
-        };
+        let parse =
+            || text.strip_suffix('%').and_then(|number| parse_decimal(number, 4)).filter(|ppm| *ppm <= 1_000_000);
         parse().map(Self).ok_or_else(|| RatioError(text.to_owned()))
     }
 }
@@ -99,6 +90,16 @@ pub fn decimal(value: u64, places: u32) -> String {
     }
     let rest = format!("{rest:0width$}", width = places as usize);
     format!("{whole}.{}", rest.trim_end_matches('0'))
+}
+
+/// What [`decimal`] writes, as a whole number of 10^-places; `None` when it is no decimal, or has more places.
+pub(crate) fn parse_decimal(text: &str, places: usize) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(decimals) || decimals.len() > places {
+        return None;
+    }
+    format!("{whole}{decimals:0<places$}").parse().ok()
 }
 
 /// Serializes types as the texts that they are shown as and read from (`Display`, `FromStr`).

@@ -4,6 +4,8 @@
 //! is declared and decided is in partition 0.
 
 mod figures;
+mod objectives;
+pub mod past;
 mod series;
 
 use std::borrow::Cow;
@@ -12,12 +14,13 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 use spark_schemas::derived::TargetState;
-use spark_schemas::event::{Heartbeat, Observed, Outcome, StreamPosition};
+use spark_schemas::event::{Heartbeat, Maintenance, Observed, Outcome, StreamPosition, TimeSpan};
 use spark_schemas::{Class, Name, TimeNs};
 
 use crate::bucket::{BucketStore, Tally};
 use crate::config::{Config, Profile, Role, Target};
 use crate::fold::{AgentRun, Declarations, State, Totals};
+use crate::maintenance::{covers, maintained};
 use crate::merkle::Hash;
 use crate::series::{NotKept, Series};
 use crate::window::{Tier, Window};
@@ -47,7 +50,8 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// Up to where its log was folded.
     pub fn position(&self) -> StreamPosition {
-        StreamPosition { partition: self.partition, seq: self.state.head().position }
+        let head = self.state.head();
+        StreamPosition { partition: self.partition, seq: head.position, origin: head.origin.clone() }
     }
 }
 
@@ -75,6 +79,8 @@ pub struct TargetView<'a> {
     pub latest: Option<&'a Observed>,
     /// How far past due the next observation is, in microseconds; `None` before the first.
     pub staleness_us: Option<u64>,
+    /// The maintenance that it is in, if any; of several the one that ends last.
+    pub maintenance: Option<&'a Maintenance>,
     /// What each agent saw of it, in the order of their names.
     pub series: Rc<[SeriesView<'a>]>,
 }
@@ -83,6 +89,11 @@ impl TargetView<'_> {
     /// Whether its figures are a demonstration.
     pub fn is_demo(&self) -> bool {
         self.config.is_some_and(|config| config.demo)
+    }
+
+    /// Whether it is judged: not while it is in maintenance.
+    pub fn is_judged(&self) -> bool {
+        self.maintenance.is_none()
     }
 }
 
@@ -93,12 +104,24 @@ pub struct Slo<'a> {
     pub profile_name: Name,
     /// Its thresholds.
     pub profile: Profile,
-    /// The targets it looks at.
+    /// The targets it looks at. Those in maintenance are left out of its figures.
     pub targets: Vec<TargetView<'a>>,
     /// The last five minutes over them.
     pub figures: Figures,
     /// The most overdue target's staleness; `None` when some target was never observed, or there is none.
     pub staleness_us: Option<u64>,
+}
+
+impl<'a> Slo<'a> {
+    /// The targets that its figures are of: those not in maintenance.
+    pub fn judged(&self) -> impl Iterator<Item = &TargetView<'a>> {
+        self.targets.iter().filter(|target| target.is_judged())
+    }
+
+    /// The others.
+    pub fn left_out(&self) -> impl Iterator<Item = &TargetView<'a>> {
+        self.targets.iter().filter(|target| !target.is_judged())
+    }
 }
 
 /// There is no such profile.
@@ -262,7 +285,22 @@ impl<'a> View<'a> {
             }
             (Some(_), _) => (TargetState::Up, "the latest check passed".into()),
         };
-        TargetView { name, config, state, reason, latest, staleness_us, series }
+        let maintenance = self.maintenance_of(name);
+        TargetView { name, config, state, reason, latest, staleness_us, maintenance, series }
+    }
+
+    /// The maintenance that a target is in at the instant; of several the one that ends last.
+    fn maintenance_of(&self, target: &str) -> Option<&'a Maintenance> {
+        let at_that_time = |one: &&Maintenance| one.from_ns <= self.at && self.at < one.to_ns;
+        let in_force = self.declarations().maintenances_in_force().filter(at_that_time);
+        in_force.filter(|one| covers(one, target)).max_by_key(|one| one.to_ns)
+    }
+
+    /// The times of `window` in which a target was in maintenance.
+    fn maintained_in(&self, window: Window, target: &str) -> Vec<TimeSpan> {
+        let to_ns = TimeNs(self.at.0.saturating_add(window.tier().width_ns()));
+        let span = TimeSpan { from_ns: window.first_bucket(self.at), to_ns };
+        maintained(self.declarations().maintenances_in_force(), target, span)
     }
 
     fn agents_of(&self, target: &'a Target) -> &'a [Name] {
@@ -274,7 +312,7 @@ impl<'a> View<'a> {
         policy.config.profiles.get(&policy.config.profile)
     }
 
-    /// A window of one target, all its agents together.
+    /// A window of one target, all its agents together, without the time that it was in maintenance.
     pub fn window(&self, target: &str, window: Window) -> Result<Figures, NotKept> {
         self.figures(window, &self.series_of(target))
     }
@@ -284,7 +322,8 @@ impl<'a> View<'a> {
         self.figures(window, targets.iter().flat_map(|target| target.series.iter()))
     }
 
-    /// A window of some series together.
+    /// A window of some series together. Buckets that lie wholly in a maintenance of their target are left out; how wide
+    /// they are is the window's tier.
     pub fn figures<'s>(
         &self,
         window: Window,
@@ -296,8 +335,9 @@ impl<'a> View<'a> {
         let mut figures = Figures::empty(window, self.at);
         for one in series {
             let before = figures.tally.count();
-            one.add_window(window, self.at, &mut figures.tally)?;
-            let due = one.expectation.due(figures.from, self.at);
+            let excluded = self.maintained_in(window, one.target);
+            one.add_window(window, self.at, &excluded, &mut figures.tally)?;
+            let due = one.due(window, self.at, &excluded);
             figures.expected += due;
             figures.received += due.min(figures.tally.count() - before);
         }
@@ -339,10 +379,12 @@ impl<'a> View<'a> {
             [] => targets.retain(|target| !target.is_demo()),
             named => targets.retain(|target| named.contains(target.name)),
         }
-        let overdue: Option<Vec<u64>> = targets.iter().map(|target| target.staleness_us).collect();
+        // A target is left out as a whole while it is in maintenance. Where all are, nothing is left to judge by.
+        let judged = || targets.iter().filter(|target| target.is_judged());
+        let overdue: Option<Vec<u64>> = judged().map(|target| target.staleness_us).collect();
         let staleness_us = overdue.and_then(|all| all.into_iter().max());
         // An instant that the buckets no longer reach has no figures: it reads as no data, never as health.
-        let figures = self.window_over(&targets, SLO_WINDOW);
+        let figures = self.figures(SLO_WINDOW, judged().flat_map(|target| target.series.iter()));
         let figures = figures.unwrap_or_else(|_not_kept| Figures::empty(SLO_WINDOW, self.at));
         Ok(Slo { profile_name: profile_name.clone(), profile: profile.clone(), targets, figures, staleness_us })
     }

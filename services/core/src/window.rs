@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use spark_schemas::TimeNs;
 
+use crate::units::as_text;
+
 const SECOND: u64 = TimeNs::SECOND;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
@@ -139,6 +141,8 @@ impl Window {
         }
     }
 }
+
+as_text!(Window: "a window in quotes, such as \"5m\" or \"28d\"");
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,8 +37,8 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     assert_refused(
         "enviroment = \"production\"\n",
         (1, 1),
-        "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, \
-         `profiles`, `probe`",
+        "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
+         `openslo`, `profiles`, `canary`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",
@@ -50,7 +50,11 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     );
     let probe = "unknown field `lingr`, expected one of `linger`, `concurrency`, `outbox_bytes_max`";
     assert_refused("[probe]\nlingr = \"1s\"\n", (2, 1), probe);
-    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`";
+    let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
+                  `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
+    assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`, `check`, \
+                   `score_min`, `waiver`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
     assert_refused("[[target]]\nname = \"checkout\"\n", (1, 1), "missing field `url`");
@@ -219,35 +223,103 @@ fn conditions_that_can_not_be_judged_are_refused() {
         "unknown field `equal`, expected one of `path`, `equals`, `min`, `max`",
     );
     assert_line_refused(
-        "expect_json = [{ path = \"$.a\", equals = nan }]",
-        15,
-        "$.a can't be compared with what is no number",
+        "expect_json = [{ path = \"$.a\" }, { path = \"$.b\", equals = nan }]",
+        34,
+        "$.b can't be compared with what is no number",
     );
+    for equals in ["-inf", "[1, nan]", "{ b = [{ c = inf }] }"] {
+        let json = format!("expect_json = [{{ path = \"$.a\", equals = {equals} }}]");
+        assert_line_refused(&json, 16, "$.a can't be compared with what is no number");
+    }
+    for bound in ["min", "max"] {
+        let json = format!("expect_json = [{{ path = \"$.a\", {bound} = nan }}]");
+        let error = error_of(&format!("{TARGET}{json}\n"));
+        assert_eq!((error.line, error.message.as_str()), (4, "not a JSON number"), "{error}");
+    }
     assert_line_refused(
         "expect_json = [{ path = \"$\", equals = { a = [1, nan] } }]",
-        15,
+        16,
         "$ can't be compared with what is no number",
     );
     for date in ["1979-05-27T07:32:00Z", "[1979-05-27]", "{ at = 07:32:00 }"] {
         let condition = format!("expect_json = [{{ path = \"$\", equals = {date} }}]");
-        assert_line_refused(&condition, 15, "$ can't be compared with a date: write it as a text in quotes");
+        assert_line_refused(&condition, 16, "$ can't be compared with a date: write it as a text in quotes");
     }
     let levels = |levels: usize| {
         format!("expect_json = [{{ path = \"$\", equals = {}{} }}]", "[".repeat(levels), "]".repeat(levels))
     };
-    assert_line_refused(&levels(34), 15, "$ can't be compared with a value of more than 32 levels");
+    assert_line_refused(&levels(34), 16, "$ can't be compared with a value of more than 32 levels");
     assert!(Config::from_toml(&format!("{TARGET}{}\n", levels(33))).is_ok());
     assert_line_refused(
         "expect_headers = [{ name = \"a\", equal = \"b\" }]",
         33,
         "unknown field `equal`, expected one of `name`, `equals`, `contains`, `matches`",
     );
-    assert_line_refused("expect_headers = [{ name = \"a b\" }]", 18, "\"a b\" is not an HTTP header name");
+    assert_line_refused("expect_headers = [{ name = \"a b\" }]", 19, "\"a b\" is not an HTTP header name");
     let connection = "unknown variant `keep`, expected `fresh` or `reuse`";
     assert_line_refused("connection = \"keep\"", 14, connection);
     assert_line_refused("redirects_max = 11", 17, "redirects_max must be from 0 to 10");
     assert_line_refused("body_bytes_max = 0", 18, "body_bytes_max must be from 1 to 16777216 (16 MiB)");
     assert_line_refused("server_name = \"a b\"", 15, "server_name must be a DNS name or an address");
+}
+
+#[test]
+fn conditions_that_nothing_can_meet_are_refused() {
+    for (condition, sentence) in [
+        ("min = 3, max = 2.5", "is at least 3 and is at most 2.5"),
+        ("equals = 1, min = 2", "equals 1 and is at least 2"),
+        ("equals = \"UP\", max = 2", "equals \"UP\" and is at most 2"),
+    ] {
+        let message = format!("no value can meet this: $.a {sentence}");
+        assert_line_refused(&format!("expect_json = [{{ path = \"$.a\", {condition} }}]"), 16, &message);
+    }
+    let header = "expect_headers = [{ name = \"a\" }, { name = \"b\", equals = \"c\", contains = \"d\" }]";
+    let message = "no value can meet this: header b equals \"c\" and contains \"d\"";
+    assert_line_refused(header, 35, message);
+    let too_long = "expect_body is longer than body_bytes_max (4)";
+    assert_line_refused("expect_body = \"hello\"\nbody_bytes_max = 4", 15, too_long);
+    for (key, value, column) in
+        [("expect_body", "\"a\"", 15), ("expect_body_matches", "\"a\"", 23), ("expect_json", "[{ path = \"$\" }]", 15)]
+    {
+        let message = format!("{key} can't hold: the answer to HEAD has no body");
+        assert_line_refused(&format!("{key} = {value}\nmethod = \"HEAD\""), column, &message);
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused_at_the_second() {
+    assert_refused("agents = [\"a\", \"b\", \"a\"]\n", (1, 21), "\"a\" is there twice");
+    assert_line_refused("agents = [\"a\", \"a\"]", 16, "\"a\" is there twice");
+    assert_line_refused("expect_status = [200, \"300-302\", 200]", 34, "\"200\" is there twice");
+    assert_line_refused(
+        "expect_json = [{ path = \"$.a\" }, { path = \"$.a\" }]",
+        34,
+        "\"$.a is there\" is there twice",
+    );
+    let header = "\"x-y\" is there twice: case makes no difference";
+    assert_line_refused("headers = { x-y = \"1\", X-Y = \"2\" }", 11, header);
+    let targets = format!("{TARGET}{DEV}targets = [\"checkout\", \"checkout\"]\n");
+    assert_refused(&targets, (8, 24), "\"checkout\" is there twice");
+}
+
+#[test]
+fn records_that_no_answer_can_have_are_refused() {
+    let dns = |record: &str| format!("[[target]]\nname = \"a\"\nurl = \"dns:shop.example?type={record}\"\n");
+    for (record, expected, example) in [
+        ("A", "2001:db8::1", "192.0.2.1"),
+        ("AAAA", "192.0.2.1", "2001:db8::1"),
+        ("CNAME", "a..b", "name.shop.example"),
+        ("NS", "10 ns.example", "name.shop.example"),
+        ("MX", "mail.example", "10 mail.shop.example"),
+        ("SRV", "10 sip.example", "10 60 5060 sip.shop.example"),
+    ] {
+        let message = format!("{expected:?} is not a record of type {record}: write one such as {example:?}");
+        let text = format!("{}expect_records = [\"{expected}\"]\n", dns(record));
+        assert_refused(&text, (4, 19), &message);
+    }
+    let twice = format!("{}expect_records = [\"192.0.2.1\", \"192.0.2.1\"]\n", dns("A"));
+    assert_refused(&twice, (4, 32), "\"192.0.2.1\" is there twice");
+    assert!(Config::from_toml(&format!("{}expect_records = [\"0 .\"]\n", dns("MX"))).is_ok());
 }
 
 #[test]
@@ -347,6 +419,41 @@ targets = ["checkout"]
 latency_p95 = "120ms"
 error_rate = "100%"
 staleness = "15s"
+score_min = "66.6%"
+
+[[profiles.prod.check]]
+name = "checkout-met"
+objective = { slo = "checkout", warn = "99.95%" }
+weight = 2
+
+[[profiles.prod.check]]
+name = "checkout-budget"
+budget = { slo = "checkout", min = "0%", warn = "25%" }
+
+[[profiles.prod.check]]
+name = "checkout-burn"
+burn_rate = { slo = "checkout", window = "1h", below = "6", warn = "2.5" }
+
+[[profiles.prod.check]]
+name = "canary"
+canary = { mode = "real", max_age = "1h" }
+
+[[profiles.prod.check]]
+name = "evidence"
+completeness = { window = "1d", min = "99%", warn = "99.9%" }
+weight = 1
+
+[[profiles.prod.waiver]]
+check = "executor.up"
+until = "2027-01-31T18:00:00+03:00"
+reason = "no executor here yet"
+by = "ops"
+
+[[slo]]
+name = "checkout"
+sli = { latency = "300ms" }
+objective = "99.9%"
+window = "28d"
 
 [probe]
 linger = "0s"
@@ -389,4 +496,24 @@ fn a_short_configuration_has_the_defaults() {
     let names: Vec<&str> = config.profiles.keys().map(|name| name.as_str()).collect();
     assert_eq!((config.profile.as_str(), names), ("dev", vec!["dev", "prod"]));
     assert_eq!(Config::from_toml("").unwrap(), Config::default());
+}
+
+#[test]
+fn a_canary_that_could_not_be_judged_is_refused() {
+    let refused =
+        |line: &str, column, message: &str| assert_refused(&format!("[canary]\n{line}\n"), (2, column), message);
+    let levels = "\"3%\" is no level of significance; there are: 10%, 5%, 2%, 1%, 0.5%, 0.1%";
+    refused("alpha = \"3%\"", 9, levels);
+    let level = "this is the number `0.01`, expected a level of significance in quotes, such as \"1%\"";
+    refused("alpha = 0.01", 9, level);
+    for samples in ["19", "200001"] {
+        refused(&format!("samples_min = {samples}"), 15, "samples_min must be from 20 to 200000");
+    }
+    refused("errors_warn = \"0%\"", 15, "errors_warn must be more than 0%: every difference would matter");
+    refused("latency_fail = \"4%\"", 16, "latency_fail must be at least latency_warn (5%)");
+    refused("slow_warn = \"6%\"", 13, "slow_warn must be at most slow_fail (5%)");
+    let config = Config::from_toml("[canary]\nalpha = \"0.5%\"\nlatency_fail = \"50%\"\n").unwrap();
+    assert_eq!(Config::from_canonical_json(&config.canonical_json()).unwrap(), config);
+    let silent = Config::from_toml("").unwrap();
+    assert!(!silent.canonical_json().contains("canary"), "digests of configurations without it stay as they were");
 }

@@ -3,130 +3,16 @@
 
 mod support;
 
-use spark_core::bucket::{MemoryBuckets, Tally};
-use spark_core::config::{Config, Role, Target};
-use spark_core::fold::State;
+use spark_core::bucket::Tally;
+use spark_core::config::{Config, SIX as CHECKS, Target};
 use spark_core::gate::{self, Circumstances};
-use spark_core::health::{self, Component, Health, Status};
-use spark_core::schedule::Schedule;
-use spark_core::view::{Figures, SLO_WINDOW, View};
-use spark_schemas::event::Outcome::{self, Fail, Ok as Passed};
-use spark_schemas::event::{CheckResult, CheckVerdict, ConfigApplied, GateDecided, Verdict};
-use spark_schemas::{Class, Event, TimeNs};
-use support::{DAY, HOUR, MINUTE, Recorded, SECOND, START, boot, frame, name, observed, target_list};
-
-const EVERY: Schedule = Schedule { interval_us: 5_000_000, offset_us: 0 };
-const AGENT: &str = "ankara";
-const CHECKS: [&str; 6] = [
-    "ui.up",
-    "executor.up",
-    "healthz.status",
-    "healthz.slo.latencyP95",
-    "healthz.slo.errorRate",
-    "healthz.slo.staleness",
-];
-
-/// A Spark that watches a user interface and an executor.
-struct Spark {
-    state: State,
-    buckets: MemoryBuckets,
-    position: u64,
-    frames: u64,
-}
-
-impl Spark {
-    /// Nothing is known yet, not even the configuration.
-    fn new() -> Self {
-        Self { state: State::default(), buckets: MemoryBuckets::default(), position: 0, frames: 0 }
-    }
-
-    fn configured(config: &Config) -> Self {
-        let mut spark = Self::new();
-        spark.apply(config);
-        spark
-    }
-
-    fn apply(&mut self, config: &Config) {
-        let body = config.canonical_json();
-        let applied = ConfigApplied { at_ns: START, digest: config.digest().into(), part: 0, parts: 1, body };
-        self.record(START, Class::Ctl, vec![applied.into()]);
-    }
-
-    /// As configured, with both targets scheduled and observed to be well up to `START`.
-    fn healthy() -> Self {
-        Self::healthy_as(&config())
-    }
-
-    fn healthy_as(config: &Config) -> Self {
-        let mut spark = Self::configured(config);
-        spark.schedule(&["ui", "executor"]);
-        for n in 0..60 {
-            spark.observe_both(TimeNs(START.0 - n * 5 * SECOND), 1_000, Passed);
-        }
-        spark
-    }
-
-    fn record(&mut self, received: TimeNs, class: Class, events: Vec<Event>) {
-        self.position += 1;
-        let frame = frame(AGENT, boot(class as usize, 0), self.frames, events);
-        self.frames += 1;
-        self.state.apply(&Recorded::of_frame(self.position, received, class, &frame).leaf(), &mut self.buckets);
-    }
-
-    fn schedule(&mut self, targets: &[&str]) {
-        let targets: Vec<_> = targets.iter().map(|target| (*target, EVERY)).collect();
-        self.record(START, Class::Obs, vec![target_list(TimeNs(START.0 - HOUR), (0, 1), &targets)]);
-    }
-
-    fn observe(&mut self, target: &str, slot: TimeNs, latency_us: u64, outcome: Outcome) {
-        self.record(START, Class::Obs, vec![observed(target, slot, latency_us, outcome)]);
-    }
-
-    fn observe_both(&mut self, slot: TimeNs, latency_us: u64, outcome: Outcome) {
-        self.observe("ui", slot, latency_us, outcome);
-        self.observe("executor", slot, latency_us, outcome);
-    }
-
-    fn view(&self, at: TimeNs) -> View<'_> {
-        View::of_one(&self.state, &self.buckets, at)
-    }
-
-    fn health(&self, at: TimeNs) -> Health {
-        health::judge(&[component(Status::Up)], &self.view(at).slo(None).unwrap())
-    }
-
-    fn decide(&self, at: TimeNs) -> GateDecided {
-        let (view, health) = (self.view(at), self.health(at));
-        gate::decide(&view, &view.slo(None).unwrap(), &health, circumstances())
-    }
-}
-
-fn component(status: Status) -> Component {
-    Component { name: "log", status, detail: "it does not answer".to_owned() }
-}
-
-fn circumstances() -> Circumstances {
-    Circumstances {
-        positions: Vec::new(),
-        state_digest: String::new(),
-        build: "test".to_owned(),
-        by: "test".to_owned(),
-    }
-}
-
-fn target(target_name: &str, role: Option<Role>) -> Target {
-    let url = format!("http://{target_name}.example/").parse().unwrap();
-    Target { role, ..Target::new(name(target_name), url) }
-}
-
-fn config() -> Config {
-    let targets = vec![target("ui", Some(Role::Ui)), target("executor", Some(Role::Executor))];
-    Config { targets, ..Config::default() }
-}
-
-fn check<'a>(decided: &'a GateDecided, id: &str) -> &'a CheckResult {
-    decided.checks.iter().find(|check| check.id == id).unwrap()
-}
+use spark_core::health::{self, Status};
+use spark_core::view::{Figures, SLO_WINDOW};
+use spark_schemas::TimeNs;
+use spark_schemas::event::Outcome::{Fail, Ok as Passed};
+use spark_schemas::event::{CheckVerdict, GateDecided, Verdict};
+use support::spark::{AGENT, Spark, check, circumstances, component, config, target};
+use support::{DAY, HOUR, MINUTE, SECOND, START, name};
 
 fn assert_verdicts(decided: &GateDecided, wanted: [CheckVerdict; 6]) {
     let seen: Vec<(&str, CheckVerdict)> =
@@ -371,7 +257,8 @@ fn a_component_that_is_gone_makes_spark_down_and_the_gate_fail() {
         let health = health::judge(&[component(Status::Up), component(status)], &slo);
         assert_eq!(health.status, status);
         assert_eq!(health.reasons, ["log: it does not answer"]);
-        let decided = gate::decide(&view, &slo, &health, circumstances());
+        let components = vec![component(Status::Up), component(status)];
+        let decided = gate::decide(&view, None, Circumstances { components, ..circumstances() }).unwrap();
         assert_eq!(check(&decided, "healthz.status").verdict, verdict);
         assert_eq!(decided.verdict, Verdict::Fail);
     }

@@ -15,7 +15,7 @@ use spark_core::health::{Component, Status, judge};
 use spark_core::units::DurationUs;
 use spark_core::view::{Part, View};
 use spark_core::window::{Tier, Window};
-use spark_schemas::event::{ConfigApplied, Heartbeat};
+use spark_schemas::event::{CheckResult, ConfigApplied, Heartbeat};
 use spark_schemas::{Class, Event, TimeNs};
 use support::history::{AGENTS, TARGETS, Told, steps, tell};
 use support::{HOUR, MINUTE, Recorded, SECOND, boot, frame, name};
@@ -135,13 +135,18 @@ fn assert_equal(one: &View<'_>, several: &View<'_>) {
     assert_eq!(decision(one), decision(several));
 }
 
-/// Health and the gate's decision; its id is over all of it.
-fn decision(view: &View<'_>) -> (String, Vec<String>) {
-    let slo = view.slo(None).unwrap();
-    let health = judge(&[Component { name: "log", status: Status::Up, detail: String::new() }], &slo);
-    let (positions, state_digest) = (Vec::new(), String::new());
-    let circumstances = Circumstances { positions, state_digest, build: String::new(), by: String::new() };
-    (decide(view, &slo, &health, circumstances).id.to_string(), health.reasons)
+/// Health and what the gate's checks say.
+fn decision(view: &View<'_>) -> (Vec<CheckResult>, Vec<String>) {
+    let components = vec![Component { name: "log".into(), status: Status::Up, detail: String::new() }];
+    let health = judge(&components, &view.slo(None).unwrap());
+    let circumstances = Circumstances {
+        state_digest: String::new(),
+        components,
+        recounting: Vec::new(),
+        build: String::new(),
+        by: String::new(),
+    };
+    (decide(view, None, circumstances).unwrap().checks, health.reasons)
 }
 
 proptest! {

@@ -156,8 +156,11 @@ impl Aggregator {
             return;
         };
         let head: StateHead = serde_json::from_slice(&disk.head).unwrap();
-        let series = disk.series.iter().map(|(id, record)| Series::load(*id, record, &disk.buckets).unwrap());
+        let series = disk.series.iter().filter(|(id, _)| !id.is_ledger());
+        let series = series.map(|(id, record)| Series::load(*id, record, &disk.buckets).unwrap());
         self.state = State::load(head, series.collect());
+        let has_ledgers = disk.series.keys().any(|id| id.is_ledger());
+        assert!(!has_ledgers || self.state.load_ledgers(|id| disk.series.get(&id).cloned(), &disk.buckets));
         self.buckets = disk.buckets;
     }
 }

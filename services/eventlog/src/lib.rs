@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod clock;
 pub mod jetstream;
+pub mod range;
 pub mod writer;
 
 use async_trait::async_trait;
@@ -158,6 +159,13 @@ pub trait EventLog: Send + Sync {
 
     /// What the log holds now.
     async fn bounds(&self) -> Result<Bounds, ReadError>;
+
+    /// When the log took the first frame from sequence number `from` on, which is there; a gap is as old as the frame
+    /// after it.
+    async fn received_ns(&self, from: u64) -> Result<u64, ReadError> {
+        let batch = self.read(from).await?.next_batch().await?;
+        batch.first().map(|frame| frame.received_ns).ok_or(ReadError::Closed)
+    }
 }
 
 /// A place in a log that is being read.

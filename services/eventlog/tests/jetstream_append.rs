@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use spark_eventlog::jetstream::{InitOptions, JetStreamLog, init};
-use spark_eventlog::{AppendError, Appended, EventLog, Outgoing, Recorded};
+use spark_eventlog::{AppendError, Appended, EventLog, Outgoing, ReadError, Recorded};
 use support::{Server, chain, frame, frame_of, frames, soon, until};
 
 async fn read_all(log: &JetStreamLog) -> Vec<Recorded> {
@@ -204,4 +204,60 @@ async fn nobody_takes_a_frames_message_id_away_by_publishing_under_it_first() {
     assert_eq!(kept.len(), 1_000, "each frame is in the log");
     // What was seen of one frame's id is of no use for the next.
     assert!(kept.iter().all(|recorded| recorded.msg_id.rsplit('-').next().is_some_and(|seal| seal.len() == 16)));
+}
+
+/// Appends as the outbox does: the same frames again until they are acknowledged.
+async fn append_until_taken(log: &JetStreamLog, frames: Vec<Outgoing>) {
+    while let Err(error) = log.append(frames.clone()).await {
+        assert!(matches!(error, AppendError::Unavailable(_)), "{}", chain(&error));
+    }
+}
+
+/// Reads so many frames as the fold does: from where it was, whenever the log does not answer.
+async fn read_until(log: JetStreamLog, count: usize) -> Vec<Recorded> {
+    let mut all: Vec<Recorded> = Vec::new();
+    while all.len() < count {
+        let next = all.last().map_or(1, |last| last.seq + 1);
+        match log.read(next).await {
+            Ok(mut reader) => {
+                while all.len() < count
+                    && let Ok(batch) = reader.next_batch().await
+                {
+                    all.extend(batch);
+                }
+            }
+            Err(ReadError::Unavailable(_)) => {}
+            Err(error) => panic!("{}", chain(&error)),
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_jetstream_is_off_for_a_while_loses_nothing() {
+    let mut server = Server::start().await;
+    let (client, log) = server.log_with_stream().await;
+    log.append(frames(0..50)).await.unwrap();
+    let reading = tokio::spawn(read_until(log.clone(), 150));
+
+    // 503: nobody answers.
+    server.kill();
+    server.start_again_with_jetstream(None).await;
+    until("the connection is back", async || client.is_connected()).await;
+    for few_or_many in [frames(50..53), frames(50..150)] {
+        let error = log.append(few_or_many).await.unwrap_err();
+        assert!(matches!(error, AppendError::Unavailable(_)), "{}", chain(&error));
+    }
+    assert!(matches!(log.bounds().await, Err(ReadError::Unavailable(_))));
+    let writing = tokio::spawn({
+        let log = log.clone();
+        async move { append_until_taken(&log, frames(50..150)).await }
+    });
+    server.kill();
+    server.start_again_with_jetstream(Some("")).await;
+    soon("appending", writing).await.unwrap();
+    let all = soon("reading", reading).await.unwrap();
+    assert!(all.iter().zip(1..).all(|(frame, seq)| frame.seq == seq), "in order, without a hole");
+    assert!(all.iter().zip(frames(0..150)).all(|(frame, sent)| frame.payload == sent.payload));
+    assert_eq!(log.bounds().await.unwrap().last_seq, 150, "each once");
 }

@@ -198,7 +198,24 @@ async fn the_streams_say_how_many_partitions_there_are() {
     }
     assert_eq!(JetStreamLog::open(&client, 0).await.unwrap().bounds().await.unwrap().last_seq, 3);
 
-    // Fewer, never.
-    let error = init(&client, &InitOptions { update: true, ..with(1) }).await.unwrap_err();
-    assert!(matches!(error, InitError::Fewer { .. }), "{error}");
+    // Fewer, never: also when the first was deleted, and only the others say how many there are.
+    let fewer = InitOptions { update: true, ..with(2) };
+    for options in [&fewer, &with(2)] {
+        let error = init(&client, options).await.unwrap_err();
+        assert!(matches!(error, InitError::Fewer { .. }), "{error}");
+    }
+    let admin = server.admin().await;
+    admin.delete_stream("EVENTS").await.unwrap();
+    for options in [&fewer, &with(1), &with(2)] {
+        let error = init(&client, options).await.unwrap_err().to_string();
+        assert!(error.contains("the log has 3 partitions, not"), "{error}");
+    }
+    let error = init(&client, &with(4)).await.unwrap_err().to_string();
+    assert_eq!(error, r#"stream EVENTS-1 exists with other settings: partitions of the log is "3", not "4""#);
+    assert!(matches!(partitions(&client, 0).await, Err(OpenError::Missing { .. })), "nothing was made meanwhile");
+    let done = init(&client, &with(3)).await.unwrap();
+    assert_eq!(
+        done.iter().map(|one| &one.outcome).collect::<Vec<_>>(),
+        [&Outcome::Created, &Outcome::Unchanged, &Outcome::Unchanged]
+    );
 }

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod canary;
+mod declare;
+mod gate;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -7,6 +11,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use spark_schemas::Name;
 use url::Url;
+
+pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, CanaryModeArg, VerifyCanaryArgs};
+pub use declare::{
+    DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
+};
+pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
+
+use crate::configuration::web_url;
 
 /// Is it safe to deploy, and can you prove it?
 ///
@@ -39,17 +51,44 @@ pub enum Command {
     Nats(NatsCommand),
     /// Ask a running Spark whether it is safe to deploy.
     ///
-    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
-    /// usage. Missing data is never a pass.
+    /// Exit code: 0 safe; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached or is still
+    /// reading its log; 64 wrong usage. Missing data is never a pass.
     Gate(GateArgs),
+    /// Have a running Spark look whether something works, or compare how a target answers with how it did.
+    ///
+    /// `--mode real` checks the configured endpoints now; `--mode mock` checks a built-in target and proves that canaries
+    /// work; `compare` judges latencies and errors that the log has. Every run is an event on the log.
+    ///
+    /// Exit code: 0 passed; 1 a check failed (or warned, with --strict); 2 no data, or Spark can't be reached; 64 wrong
+    /// usage.
+    Canary(CanaryArgs),
+    /// Declare times whose observations don't count: for budgets, the gate, canaries.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// Mark that a version of a service went out: charts show it, canaries compare before and after.
+    ///
+    /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
+    #[command(subcommand)]
+    Deploy(DeployCommand),
+    /// Make again, from the log alone, what Spark once said, and compare.
+    #[command(subcommand)]
+    Verify(VerifyCommand),
     /// Ask a running Spark for its five pages and its health.
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.
     Smoke(SmokeArgs),
-    /// Check a configuration file and explain what it says.
+    /// Check a configuration file and explain what it says; or OpenSLO documents (*.yaml) without one.
     ///
     /// Exit code: 0 it can be used; 64 it can't, with line, column and what is allowed.
     Check(CheckArgs),
+    /// Print what a shell needs to complete Spark's commands and flags.
+    ///
+    /// For example `spark completions bash > /etc/bash_completion.d/spark`.
+    Completions(CompletionsArgs),
+    /// Write man pages, one for each command.
+    Man(ManArgs),
     /// Answer like a healthy executor and say that it is none, for a first start without one.
     #[command(hide = true)]
     StandIn(StandInArgs),
@@ -159,7 +198,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4003")]
     pub admin: SocketAddr,
     /// Where the web service is, for the built-in targets.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 
@@ -180,7 +219,7 @@ pub struct AggregatorArgs {
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4002")]
     pub admin: SocketAddr,
     /// Where the web service is, for the built-in targets.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 
@@ -241,7 +280,7 @@ pub struct NatsKeysArgs {
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     /// Where Spark's web service is.
-    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003")]
+    #[arg(long, value_name = "URL", env = "SPARK_URL", value_parser = web_url, default_value = "http://127.0.0.1:3003")]
     pub url: Url,
 }
 
@@ -252,25 +291,6 @@ pub enum OutputFormat {
     Text,
     /// The API's answer.
     Json,
-}
-
-/// `spark gate`
-#[derive(Debug, Args)]
-pub struct GateArgs {
-    #[command(flatten)]
-    pub server: ServerArgs,
-    /// The profile of objectives; by default the running Spark's.
-    #[arg(long, value_name = "NAME", env = "SPARK_PROFILE")]
-    pub profile: Option<Name>,
-    /// How to print the decision.
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: OutputFormat,
-    /// A warning is a failure.
-    #[arg(long)]
-    pub strict: bool,
-    /// Only look: the decision is not recorded in the log.
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `spark smoke`
@@ -286,9 +306,40 @@ pub struct SmokeArgs {
 /// `spark check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The configuration file.
+    /// The configuration file, with the documents that it names; or files with OpenSLO documents, which may refer to
+    /// each other and whose targets may be anything.
     #[arg(value_name = "FILE", env = "SPARK_CONFIG", default_value = "spark.toml")]
-    pub file: PathBuf,
+    pub files: Vec<PathBuf>,
+}
+
+/// `spark verify …`
+#[derive(Debug, Subcommand)]
+pub enum VerifyCommand {
+    /// Rebuild a past decision of the gate from the log, bit for bit, and compare every field.
+    ///
+    /// Exit code: 0 the same; 1 something differs; 2 it can't be rebuilt (no log, no such decision, another version's
+    /// arithmetic); 64 wrong usage.
+    Gate(VerifyGateArgs),
+    /// Make a comparison of two samples again.
+    ///
+    /// Exit code: 0 the same; 1 it is not; 2 it can't be made again, or Spark can't be reached; 64 wrong usage.
+    Canary(VerifyCanaryArgs),
+}
+
+/// `spark completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `spark man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where to write them; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "man")]
+    pub out: PathBuf,
 }
 
 /// `spark stand-in`

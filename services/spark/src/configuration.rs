@@ -9,6 +9,7 @@ use spark_schemas::Name;
 use url::Url;
 
 use crate::cli::CommonArgs;
+use crate::documents;
 use crate::exit::Unusable;
 
 /// Spark's own pages and health, as the built-in targets watch them.
@@ -62,7 +63,13 @@ impl Overrides {
 /// Reads the file, if there is one, and applies what was said beside it.
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusable> {
     let mut config = match file {
-        Some(file) => read(file)?,
+        Some(file) => {
+            let text = read_text(file)?;
+            let mut config = parse(file, &text)?;
+            documents::add_to(&mut config, file)?;
+            config.check_in(&text).map_err(|error| Unusable::Invalid { path: file.display().to_string(), error })?;
+            config
+        }
         None => Config::default(),
     };
     if let Some(environment) = &overrides.environment {
@@ -89,21 +96,25 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Unusab
     Ok(config)
 }
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file alone, without the documents that it names.
 pub fn read(file: &Path) -> Result<Config, Unusable> {
+    parse(file, &read_text(file)?)
+}
+
+fn read_text(file: &Path) -> Result<String, Unusable> {
     let path = file.display().to_string();
     let text = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(source) => return Err(Unusable::Unreadable { path, source }),
     };
-    let text = match String::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            return Err(Unusable::Setting(format!("{path}: not UTF-8 text, at byte {at}")));
-        }
-    };
-    Config::from_toml(&text).map_err(|error| Unusable::Invalid { path, error })
+    String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Unusable::Setting(format!("{path}: not UTF-8 text, at byte {at}"))
+    })
+}
+
+fn parse(file: &Path, text: &str) -> Result<Config, Unusable> {
+    Config::from_toml(text).map_err(|error| Unusable::Invalid { path: file.display().to_string(), error })
 }
 
 fn builtin_targets(web: &Url, executor: &Url) -> Result<Vec<Target>, Unusable> {
@@ -113,8 +124,7 @@ fn builtin_targets(web: &Url, executor: &Url) -> Result<Vec<Target>, Unusable> {
     };
     let mut targets = Vec::new();
     for (name, path) in OWN_PAGES {
-        let url = web.join(path).map_err(|error| Unusable::Setting(format!("{web}: {error}")))?;
-        targets.push(target(name, url, Role::Ui)?);
+        targets.push(target(name, beneath(web, path), Role::Ui)?);
     }
     targets.push(target("executor", executor.clone(), Role::Executor)?);
     Ok(targets)
@@ -129,6 +139,49 @@ pub fn local_url(addr: SocketAddr) -> Result<Url, Unusable> {
     parse_url(&format!("http://{}", SocketAddr::new(ip, addr.port())))
 }
 
+/// Where a Spark's web service is, such as `https://ops.example/spark` behind a proxy: its paths are beneath that.
+pub fn web_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error: url::ParseError| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => Ok(url),
+        "http" | "https" => Err("write it without ? and #".to_owned()),
+        _ => Err("it begins with http:// or https://".to_owned()),
+    }
+}
+
+/// The page or answer `path` of the web service at `web`.
+pub fn beneath(web: &Url, path: &str) -> Url {
+    let mut url = web.clone();
+    url.set_path(&format!("{}{path}", web.path().trim_end_matches('/')));
+    url
+}
+
 fn parse_url(text: &str) -> Result<Url, Unusable> {
     text.parse().map_err(|error| Unusable::Setting(format!("{text}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_service_may_be_beneath_a_path() {
+        for (web, page) in [
+            ("http://127.0.0.1:3003", "http://127.0.0.1:3003/api/healthz"),
+            ("https://ops.example/spark", "https://ops.example/spark/api/healthz"),
+            ("https://ops.example/spark/", "https://ops.example/spark/api/healthz"),
+        ] {
+            assert_eq!(beneath(&web_url(web).unwrap(), "/api/healthz").as_str(), page);
+        }
+        for (text, why) in [
+            ("ops.example", "relative URL without a base"),
+            ("localhost:3003", "it begins with http:// or https://"),
+            ("nats://ops.example", "it begins with http:// or https://"),
+            ("http://", "empty host"),
+            ("http://ops.example/?a=b", "write it without ? and #"),
+            ("http://ops.example/#a", "write it without ? and #"),
+        ] {
+            assert_eq!(web_url(text).unwrap_err(), why, "{text}");
+        }
+    }
 }

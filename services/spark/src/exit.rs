@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use spark_core::config::ConfigError;
+use spark_core::openslo::DocumentError;
+
+use crate::output::complain;
 
 /// The command did what it was asked, and what it found is bad: a failed gate, a failed smoke test.
 pub const FAILED: u8 = 1;
@@ -32,9 +35,20 @@ pub enum Unusable {
         /// Where and why.
         error: ConfigError,
     },
+    /// OpenSLO documents that can't be used.
+    #[error("{}", first_of(.0))]
+    Documents(Vec<DocumentError>),
     /// A flag or an environment variable can't be used.
     #[error("{0}")]
     Setting(String),
+}
+
+fn first_of(errors: &[DocumentError]) -> String {
+    match errors {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} (and {} more; `spark check` lists them)", more.len()),
+    }
 }
 
 /// Help and version are answers; anything else that clap says is a usage error.
@@ -48,7 +62,7 @@ pub fn report(outcome: Result<ExitCode, Error>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("spark: {}", spark_aggregator::follow::describe(error.as_ref()));
+            complain!("spark: {}", spark_aggregator::follow::describe(error.as_ref()));
             if error.downcast_ref::<Unusable>().is_some() { USAGE.into() } else { FAILED.into() }
         }
     }

@@ -3,14 +3,15 @@
 //! The one binary. Only this crate wires parts together, reads the environment and installs the global metrics recorder
 //! and log subscriber.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
-
+mod canary;
 mod cli;
 mod commands;
 mod configuration;
 mod demo;
+mod documents;
 mod edge;
 mod exit;
+mod output;
 mod reload;
 mod services;
 mod stand_in;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, NatsCommand};
+use crate::cli::{Cli, Command, NatsCommand, VerifyCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -35,6 +36,13 @@ fn main() -> ExitCode {
         Some(Command::Nats(NatsCommand::Init(args))) => services::nats_init(args),
         Some(Command::Nats(NatsCommand::Keys(args))) => commands::nats_keys(&args),
         Some(Command::Gate(args)) => commands::gate(&args),
+        Some(Command::Canary(args)) => commands::canary(&args),
+        Some(Command::Verify(VerifyCommand::Canary(args))) => commands::verify_canary(&args),
+        Some(Command::Verify(VerifyCommand::Gate(args))) => commands::verify_gate(&args),
+        Some(Command::Completions(args)) => commands::completions(&args),
+        Some(Command::Man(args)) => commands::man(&args),
+        Some(Command::Maintenance(command)) => commands::maintenance(&command),
+        Some(Command::Deploy(command)) => commands::deploy(&command),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

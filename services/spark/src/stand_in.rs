@@ -14,12 +14,13 @@ const EXECUTOR_ADDR: &str = "127.0.0.1:4001";
 
 use crate::cli::StandInArgs;
 use crate::edge;
+use crate::output::say;
 
 /// Runs `spark stand-in`, for the compose stack, where it is a service of its own.
 pub fn run(args: &StandInArgs) -> anyhow::Result<ExitCode> {
     edge::block_on(async {
         let listener = edge::bind(args.listen, "--listen").await?;
-        println!("A stand-in for the executor, not a real one: http://{}", listener.local_addr()?);
+        say!("A stand-in for the executor, not a real one: http://{}", listener.local_addr()?)?;
         tokio::select! {
             served = serve(listener, CancellationToken::new()) => served?,
             () = edge::asked_to_stop() => {}

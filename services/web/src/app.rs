@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use spark_aggregator::{FoldStatus, Projections};
+use spark_aggregator::{FoldStatus, Projections, StoreGone};
 use spark_core::health::{Component, Health, judge};
 use spark_core::view::{Slo, View};
+use spark_eventlog::EventLog;
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::EventWriter;
 use spark_schemas::TimeNs;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
 use crate::live::LivePages;
+use crate::probing::Probing;
 use crate::recent::RecentAnswers;
 use crate::standing::Standing;
 
@@ -58,6 +61,10 @@ pub struct App {
     pub projections: Projections,
     /// Which log they follow.
     pub log_mode: LogMode,
+    /// The logs that they follow, in the same order: where the samples of canaries are read.
+    pub logs: Vec<Arc<dyn EventLog>>,
+    /// Checks endpoints for canaries.
+    pub probing: Arc<dyn Probing>,
     /// Writes the decisions that are made here.
     pub writer: Arc<EventWriter>,
     /// The edge's clock.
@@ -104,8 +111,13 @@ impl App {
     }
 
     /// Looks at the projections from `at`.
-    pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> R {
+    pub(crate) fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> Result<R, StoreGone> {
         self.projections.view(at, look)
+    }
+
+    /// The same for what has to be answered always: where figures can't be trusted, there are none.
+    pub(crate) fn view_or_nothing<R>(&self, at: TimeNs, look: impl Fn(View<'_>) -> R) -> R {
+        self.view(at, &look).unwrap_or_else(|_gone| look(View { parts: Vec::new(), at }))
     }
 }
 
@@ -115,6 +127,10 @@ pub(crate) struct Server {
     pub(crate) assets: Assets,
     pub(crate) live: LivePages,
     pub(crate) recent: RecentAnswers,
+    /// One canary runs at a time: each asks endpoints or reads the log for a while.
+    pub(crate) canary_turn: Semaphore,
+    /// One declaration is made at a time: the next one sees it.
+    pub(crate) declaring_turn: Mutex<()>,
     /// Ends the streams when the service shuts down.
     pub(crate) shutdown: CancellationToken,
 }
@@ -122,7 +138,15 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(app: Arc<App>, shutdown: CancellationToken) -> Arc<Self> {
         let recent = RecentAnswers::new(app.shared_at_most);
-        Arc::new(Self { app, assets: Assets::embedded(), live: LivePages::default(), recent, shutdown })
+        Arc::new(Self {
+            app,
+            assets: Assets::embedded(),
+            live: LivePages::default(),
+            recent,
+            canary_turn: Semaphore::new(1),
+            declaring_turn: Mutex::new(()),
+            shutdown,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod lanes;
 mod latency;
+mod marks;
 
 use maud::{Markup, html};
 use spark_core::bucket::Tally;
@@ -13,6 +14,7 @@ use spark_schemas::TimeNs;
 
 pub(crate) use lanes::{errors, uptime};
 pub(crate) use latency::latencies;
+pub(crate) use marks::Marks;
 
 use crate::format::minute_text;
 

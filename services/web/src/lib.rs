@@ -13,12 +13,13 @@ mod guard;
 mod live;
 mod pages;
 mod params;
-mod past;
+mod probing;
 mod recent;
 mod routes;
 mod serve;
 mod standing;
 
 pub use app::{App, BuildInfo, LogMode, SHARED_AT_MOST};
+pub use probing::{NoProbing, Probing, ProbingError};
 pub use routes::router;
 pub use serve::serve;

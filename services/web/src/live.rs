@@ -18,7 +18,6 @@ use futures::future::select_all;
 use serde_json::json;
 use spark_aggregator::Projection;
 use spark_core::view::rfc3339;
-use spark_schemas::event::StreamPosition;
 use spark_schemas::metric;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -44,7 +43,7 @@ pub(crate) struct LivePages {
 #[derive(Clone)]
 struct Rendered {
     at: Instant,
-    positions: Vec<StreamPosition>,
+    positions: Vec<u64>,
     regions: Arc<[LiveRegion]>,
 }
 

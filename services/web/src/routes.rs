@@ -7,11 +7,13 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
-use crate::api::{config, gate, health, log, metrics, smoke, targets, windows};
+use crate::api::{
+    canary, config, deployments, gate, health, log, maintenances, metrics, slos, smoke, targets, windows,
+};
 use crate::app::{App, Server};
 use crate::{assets, guard, live, pages};
 
@@ -33,12 +35,21 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/assets/{file}", get(assets::get))
         .route("/api/healthz", get(health::get))
         .route("/api/tools/status", get(gate::preview).post(gate::decide_now))
+        .route("/api/tools/canary", get(canary::recent).post(canary::run))
+        .route("/api/tools/canary/{id}", get(canary::one))
+        .route("/api/tools/canary/{id}/verify", get(canary::verify))
+        .route("/api/tools/gate-webhook", post(gate::webhook))
         .route("/api/tools/smoke", get(smoke::get))
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))
         .route("/api/v1/targets/{name}", get(targets::one))
+        .route("/api/v1/slos", get(slos::list))
+        .route("/api/v1/slos/{name}", get(slos::one))
         .route("/api/v1/log", get(log::get))
         .route("/api/v1/windows", get(windows::get))
+        .route("/api/v1/maintenances", get(maintenances::list).post(maintenances::add))
+        .route("/api/v1/maintenances/{id}", delete(maintenances::cancel))
+        .route("/api/v1/deployments", get(deployments::list).post(deployments::mark))
         .route("/api/v1/config", get(config::get))
         .route("/api/v1/events", get(live::get))
         .fallback(nothing_here)

@@ -128,7 +128,8 @@ pub(crate) fn components(
     now: TimeNs,
     started: TimeNs,
 ) -> Vec<Component> {
-    let web = Component { name: "web", status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) };
+    let web =
+        Component { name: "web".into(), status: Status::Up, detail: format!("up for {}", span(now.since_us(started))) };
     let each = statuses.iter().map(|(partition, status)| (*partition, log_and_fold(status, mode, now, started)));
     let (logs, folds): (Vec<_>, Vec<_>) = each.map(|(n, [log, fold])| ((n, log), (n, fold))).unzip();
     vec![web, over_partitions("log", logs), over_partitions("fold", folds)]
@@ -145,7 +146,7 @@ fn over_partitions(name: &'static str, mut each: Vec<(u16, (Status, String))>) -
             texts.join("; ")
         }
     };
-    Component { name, status, detail }
+    Component { name: name.into(), status, detail }
 }
 
 fn log_and_fold(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs) -> [(Status, String); 2] {
@@ -166,6 +167,9 @@ fn log_and_fold(status: &FoldStatus, mode: LogMode, now: TimeNs, started: TimeNs
         Phase::Failed(reason) => (Status::Down, reason.clone()),
         Phase::Unreachable(_) => (Status::Degraded, format!("waits for the log at position {position}")),
         Phase::Live if lag > LAG_FRAMES_MAX => (Status::Degraded, format!("{} frames behind the log", count(lag))),
+        Phase::Live if let Some(why) = &status.no_checkpoint => {
+            (Status::Degraded, format!("at position {position}, but its store takes no checkpoint: {why}"))
+        }
         Phase::Live => (Status::Up, format!("at position {position}, {} frames behind the log", count(lag))),
     };
     [log, fold]
@@ -178,7 +182,7 @@ mod tests {
     const NOW: TimeNs = TimeNs(1_000 * TimeNs::SECOND);
 
     fn status(phase: Phase) -> FoldStatus {
-        FoldStatus { phase, position: 7, log_last_seq: 7, last_batch: NOW }
+        FoldStatus { phase, position: 7, log_last_seq: 7, last_batch: NOW, no_checkpoint: None }
     }
 
     #[test]

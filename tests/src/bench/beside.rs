@@ -1,7 +1,7 @@
 //! `spark up` on 1,000 HTTP targets every 5 s, beside Prometheus and blackbox_exporter on the same targets in the same run.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -9,12 +9,12 @@ use spark_tests::{Client, Process, Setup, World, free_port, prometheus, target_t
 use tokio::time::Instant;
 
 use super::blackbox::Blackbox;
+use super::connection::until_listening;
 use super::measure::{process_time, resident_bytes};
 use super::table::{Figure, bytes};
 use super::{Options, checks};
 
 const TARGETS: usize = 1_000;
-const PATIENCE: Duration = Duration::from_secs(60);
 const BUSY: &str = "both sides and the server they ask share two cores with whatever else runs";
 
 /// What a side takes.
@@ -85,11 +85,7 @@ fn start_prometheus(world: &World, address: SocketAddr, blackbox: &str) -> Resul
     command.arg(format!("--storage.tsdb.path={}", world.path("prometheus").display()));
     command.arg(format!("--web.listen-address={listen}"));
     let process = Process::start(command, "prometheus", &world.logs());
-    let begun = Instant::now();
-    while TcpStream::connect(&listen).is_err() {
-        ensure!(begun.elapsed() < PATIENCE, "Prometheus does not listen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until_listening("Prometheus", &listen)?;
     Ok((process, Client::new(&format!("http://{listen}"))))
 }
 

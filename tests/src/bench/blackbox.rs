@@ -1,16 +1,11 @@
 //! Debian's blackbox_exporter: started, asked for probes as Prometheus does, and what they take on a core.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use spark_tests::{Process, World, blackbox_exporter, free_port};
-use tokio::time::Instant;
 
+use super::connection::{Connection, until_listening};
 use super::measure::{per_second, process_time};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// As Spark checks: IPv4, no redirects followed, any 2xx is good.
 const CONFIG: &str = "modules:\n  http:\n    prober: http\n    timeout: 5s\n    http:\n      preferred_ip_protocol: ip4\n      \
                       follow_redirects: false\n";
@@ -28,11 +23,7 @@ impl Blackbox {
         command.arg(format!("--config.file={}", world.file("blackbox.yml", CONFIG).display()));
         command.arg(format!("--web.listen-address={address}"));
         let process = Process::start(command, "blackbox", &world.logs());
-        let begun = Instant::now();
-        while TcpStream::connect(&address).is_err() {
-            ensure!(begun.elapsed() < PATIENCE, "blackbox_exporter does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until_listening("blackbox_exporter", &address)?;
         Ok(Self { process, address })
     }
 
@@ -41,8 +32,8 @@ impl Blackbox {
         let before = process_time(self.process.id())?;
         std::thread::scope(|scope| {
             let ask = || {
-                let mut connection = BufReader::new(TcpStream::connect(&self.address)?);
-                (0..checks / at_once).try_for_each(|_| probe(&mut connection, &self.address, url))
+                let mut connection = Connection::open(&self.address)?;
+                (0..checks / at_once).try_for_each(|_| probe(&mut connection, url))
             };
             let askers: Vec<_> = (0..at_once).map(|_| scope.spawn(ask)).collect();
             askers
@@ -56,44 +47,8 @@ impl Blackbox {
 }
 
 /// One probe, which must have been a success.
-fn probe(connection: &mut BufReader<TcpStream>, host: &str, url: &str) -> Result<()> {
-    let request = format!("GET /probe?module=http&target={url} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    connection.get_mut().write_all(request.as_bytes())?;
-    let (mut length, mut line) = (None, String::new());
-    loop {
-        line.clear();
-        connection.read_line(&mut line)?;
-        match line.trim_end().to_ascii_lowercase().split_once(": ") {
-            Some(("content-length", value)) => length = Some(value.parse::<usize>()?),
-            Some(("transfer-encoding", _)) => length = None,
-            None if line == "\r\n" => break,
-            None if line.is_empty() => anyhow::bail!("blackbox_exporter closed the connection"),
-            _ => {}
-        }
-    }
-    let body = match length {
-        Some(length) => {
-            let mut body = vec![0; length];
-            connection.read_exact(&mut body)?;
-            body
-        }
-        None => chunked(connection)?,
-    };
+fn probe(connection: &mut Connection, url: &str) -> Result<()> {
+    let body = connection.get(&format!("/probe?module=http&target={url}"))?;
     ensure!(String::from_utf8_lossy(&body).contains("\nprobe_success 1\n"), "blackbox_exporter's check failed");
     Ok(())
-}
-
-fn chunked(connection: &mut BufReader<TcpStream>) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut line = String::new();
-        connection.read_line(&mut line)?;
-        let length = usize::from_str_radix(line.trim(), 16).context("no chunk's length")?;
-        let mut chunk = vec![0; length + 2];
-        connection.read_exact(&mut chunk)?;
-        body.extend_from_slice(&chunk[..length]);
-        if length == 0 {
-            return Ok(body);
-        }
-    }
 }

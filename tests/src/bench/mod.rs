@@ -1,10 +1,11 @@
-//! The rows of DESIGN.md "Numbers", each in a module of its own, and the choice between them.
+//! What Spark promises of its speed: each row in a module of its own, and the choice between them.
 //!
 //! A row brings its own data, servers and limit. It prints what it measured and fails only when it can't measure.
 
 mod beside;
 mod blackbox;
 mod checks;
+mod connection;
 mod drain;
 mod footprint;
 mod jetstream;

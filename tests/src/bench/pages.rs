@@ -1,17 +1,17 @@
-//! Answers of the web service over a thousand targets with a week behind them: to prepare a month takes sled too long.
+//! Answers of the web service over a thousand targets with a week behind them (a day when quick): to prepare a
+//! month takes sled too long.
 //!
 //! The service and its projection run in this process on a store on disk, and the fold goes on meanwhile: each target
 //! gets an observation every 15 s. Times are a client's, so they include the way through the loopback. Health and dashboard
 //! share an answer that took long among those who ask within a moment: what it takes to make one stands beside.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use spark_aggregator::duties::config_applied;
 use spark_aggregator::{Phase, Projection};
 use spark_core::config::{Config, Target};
@@ -20,13 +20,14 @@ use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{Recorded, clock};
 use spark_schemas::{Boot, Class, Clock, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
-use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
+use spark_web::{App, BuildInfo, LogMode, NoProbing, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
+use super::connection::Connection;
 use super::load::{self, Load, target_name};
 use super::measure::quantile;
 use super::table::{Figure, ms};
@@ -110,6 +111,8 @@ impl Service {
         let app = Arc::new(App {
             projections: feed.projection.clone().into(),
             log_mode: LogMode::Archive,
+            logs: Vec::new(),
+            probing: Arc::new(NoProbing),
             writer: Arc::new(EventWriter::new(Arc::new(archive), subject, || Boot([9; 16]))),
             clock: clock::system(),
             build: BuildInfo { version: "bench".to_owned(), id: "bench".to_owned() },
@@ -133,46 +136,20 @@ impl Service {
 
     /// How long each of so many answers takes on one connection, after a few that warm up.
     fn ask(&self, path: &str, times: usize) -> Result<Vec<Duration>> {
-        let mut stream = BufReader::new(TcpStream::connect(self.address)?);
-        stream.get_ref().set_nodelay(true)?;
+        let mut connection = Connection::open(&self.address.to_string())?;
         let mut took = Vec::with_capacity(times);
         for n in 0..times + 5 {
             if self.changes_between.load(Ordering::Relaxed) > 0 {
                 self.runtime.block_on(self.feed.observe_all())?;
             }
             let begun = Instant::now();
-            get(&mut stream, path)?;
+            connection.get(path)?;
             if n >= 5 {
                 took.push(begun.elapsed());
             }
         }
         Ok(took)
     }
-}
-
-/// Asks on an open connection and reads the whole answer.
-fn get(stream: &mut BufReader<TcpStream>, path: &str) -> Result<()> {
-    stream.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").as_bytes())?;
-    let (mut line, mut length, mut is_first) = (String::new(), None, true);
-    loop {
-        line.clear();
-        stream.read_line(&mut line)?;
-        if is_first {
-            ensure!(line.starts_with("HTTP/1.1 200"), "{path} answers {line}");
-            is_first = false;
-        }
-        if line == "\r\n" {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = Some(value.trim().parse::<u64>()?);
-        }
-    }
-    let mut body = Vec::new();
-    stream.take(length.context("an answer without a length")?).read_to_end(&mut body)?;
-    Ok(())
 }
 
 impl Feed {

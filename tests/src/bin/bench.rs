@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the rows of DESIGN.md "Numbers", measured, each beside its limit in the same run.
+//! `cargo xtask bench`: what Spark promises of its speed, measured, each figure beside its limit in the same run.
 #![allow(clippy::print_stdout, reason = "a command's output")]
 
 #[path = "../bench/mod.rs"]

@@ -157,8 +157,7 @@ fn disk_aggregator(order: &Order) -> Sums {
 }
 
 fn disk_web(order: &Order) -> Sums {
-    // Once a write has failed, sled takes none until it is opened anew.
-    let fault = Full::under(Part::Web, "no checkpoint of the store").and_restart();
+    let fault = Full::under(Part::Web, "no checkpoint of the store");
     on_a_disk(order, "services/web", fault, Allowed::default())
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Rig;
 use super::disk::SmallDisk;
 use super::judge::{
@@ -40,6 +42,24 @@ impl Load {
             target_toml(&format!("t{n}"), &world.executor.url(&format!("/t{n}")), &format!("{interval}ms"))
         };
         format!("builtin_targets = false\n\n{}", (0..self.targets).map(target).collect::<String>())
+    }
+}
+
+impl Load {
+    /// Waits until every target was observed a few times more, and that is counted; gives what the log's account says.
+    pub(super) fn until_probing(self, world: &World, api: &Client) -> Value {
+        let hits = || (0..self.targets).map(|n| world.executor.hits(&format!("/t{n}"))).collect::<Vec<_>>();
+        let before = hits();
+        wait::until("every target is probed", LONG, || {
+            let after = hits();
+            wait::that(before.iter().zip(&after).all(|(before, after)| *after > before + 2), || format!("{after:?}"))
+        });
+        let then = wait::until("the log answers", LONG, || api.try_json("/api/v1/log"));
+        wait::until("observations are counted", SETTLED_WITHIN, || {
+            let log = api.try_json("/api/v1/log")?;
+            wait::that(log["observations"].as_u64() > then["observations"].as_u64(), || log.to_string())?;
+            Ok(log)
+        })
     }
 }
 
@@ -87,23 +107,9 @@ impl ServicesRig {
         rig
     }
 
-    fn hits(&self) -> Vec<u64> {
-        (0..self.load.targets).map(|n| self.world.executor.hits(&format!("/t{n}"))).collect()
-    }
-
     /// Waits until every target was observed a few times more, and that is counted.
     pub(super) fn until_probing(&self) {
-        let before = self.hits();
-        wait::until("every target is probed", LONG, || {
-            let after = self.hits();
-            wait::that(before.iter().zip(&after).all(|(before, after)| *after > before + 2), || format!("{after:?}"))
-        });
-        let observations = || self.services.api.try_json("/api/v1/log").map(|log| log["observations"].as_u64());
-        let then = wait::until("the log answers", LONG, observations);
-        wait::until("observations are counted", SETTLED_WITHIN, || {
-            let now = observations()?;
-            wait::that(now > then, || format!("{now:?}"))
-        });
+        self.load.until_probing(&self.world, &self.services.api);
     }
 
     /// Waits until every service answers, probes, and has nothing waiting.

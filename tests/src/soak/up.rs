@@ -14,7 +14,7 @@ use crate::http::Client;
 use crate::process::Process;
 use crate::python::Account;
 use crate::up::Setup;
-use crate::wait::{self, LONG};
+use crate::wait;
 use crate::world::World;
 
 /// The process, what it runs on, and what was seen of it. Fields end in this order.
@@ -49,19 +49,7 @@ impl UpRig {
 
     /// Waits until every target was observed a few times more, and that is counted.
     pub(super) fn until_probing(&self) -> Value {
-        let hits = || (0..self.load.targets).map(|n| self.world.executor.hits(&format!("/t{n}"))).collect::<Vec<_>>();
-        let before = hits();
-        wait::until("every target is probed", LONG, || {
-            let after = hits();
-            wait::that(before.iter().zip(&after).all(|(before, after)| *after > before + 2), || format!("{after:?}"))
-        });
-        let observations = || self.api.try_json("/api/v1/log").map(|log| log["observations"].as_u64());
-        let then = wait::until("the log answers", LONG, observations);
-        wait::until("observations are counted", LONG, || {
-            let log = self.api.try_json("/api/v1/log")?;
-            wait::that(log["observations"].as_u64() > then, || log.to_string())?;
-            Ok(log)
-        })
+        self.load.until_probing(&self.world, &self.api)
     }
 
     /// Ends the run and holds everything against the account.

@@ -51,20 +51,21 @@ impl Following {
     }
 
     pub fn head(&self) -> StateHead {
-        self.projection.view(TimeNs(0), |view| view.parts[0].state.head().clone())
+        self.projection.view(TimeNs(0), |view| view.parts[0].state.head().clone()).unwrap()
     }
 
     /// The digest and what it is of.
     pub fn digest(&self) -> (String, u64, String) {
-        Projections::from(self.projection.clone()).view_with_digest(TimeNs(0), |view, digest| {
+        let seen = Projections::from(self.projection.clone()).view_with_digest(TimeNs(0), |view, digest| {
             let head = view.parts[0].state.head();
             (head.origin.clone(), head.position, digest)
-        })
+        });
+        seen.unwrap()
     }
 
     /// Frames of `ist-1` that are missing.
     pub fn missing(&self) -> u64 {
-        self.projection.view(TimeNs(0), |view| view.agent_runs().iter().map(|run| run.marks.missing()).sum())
+        self.projection.view(TimeNs(0), |view| view.agent_runs().iter().map(|run| run.marks.missing()).sum()).unwrap()
     }
 
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&StateHead, &FoldStatus) -> bool) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub(super) struct Commit {
     /// The number of the checkpoint.
     pub(super) checkpoint: u64,
     pub(super) head: StateHead,
+    /// The digest over the ledgers, in hex; a store of a build that kept none has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ledgers: Option<String>,
 }
 
 pub(super) type Key = (SeriesId, Tier, TimeNs);
@@ -176,6 +180,11 @@ impl Disk {
 
     /// Writes a checkpoint: everything it changed, then the commit record, then what may go.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let written = catch_unwind(AssertUnwindSafe(|| self.try_write(checkpoint)));
+        written.unwrap_or_else(|_panic| Err(self.doubt("sled panicked on it")))
+    }
+
+    fn try_write(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let Checkpoint { commit, committed, pages, series, evicted } = checkpoint;
         let pages = pages.iter().map(|(key, page)| (page_key(*key), page.as_bytes()));
         let series = series.iter().map(|(id, record)| (series_key(*id), record.as_slice()));
@@ -198,6 +207,15 @@ impl Disk {
             apply_in_batches(&self.data, self.data.range(range).keys().map(|key| Ok((key?.to_vec(), None))))?;
         }
         Ok(())
+    }
+
+    /// Every page, stored again as one that can't be read.
+    #[cfg(test)]
+    pub(crate) fn spoil_pages(&self) {
+        for entry in self.data.scan_prefix("p") {
+            let (key, value) = entry.unwrap();
+            self.data.insert(key, Version::encode(Version(value).checkpoint(), &[0xff])).unwrap();
+        }
     }
 
     pub(super) fn failed(&self, source: sled::Error) -> StoreError {

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use spark_aggregator::duties::config_applied;
 use spark_aggregator::{Projection, Projections};
+use spark_core::config::Config;
+use spark_core::slo::Counts;
 use spark_core::window::Window;
 use spark_eventlog::Recorded;
 use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
@@ -70,15 +73,50 @@ fn event(random: &mut Random, now: TimeNs) -> Event {
     }
 }
 
-/// A log of so many leaves: two agents, some repeats, and now and then a day in between, so that buckets are evicted.
+/// Two objectives over all targets, one of events and one of slices.
+pub const OBJECTIVES: &str = r#"
+[[slo]]
+name = "fast"
+sli = { latency = "100ms" }
+objective = "99%"
+window = "30d"
+
+[[slo]]
+name = "up-by-minutes"
+sli = "availability"
+objective = "90%"
+window = "7d"
+budgeting = { timeslices = { slice = "1m", objective = "80%" } }
+"#;
+
+/// The frame of a service that declares.
+pub fn declaration(seq: u64, events: Vec<Event>) -> Frame {
+    let (agent, boot) = (name("aggregator"), Boot([9; 16]));
+    Frame { v: FRAME_VERSION, agent, boot, seq, clock: Clock::default(), events }
+}
+
+fn recorded(seq: u64, received_ns: u64, class: Class, frame: &Frame) -> Recorded {
+    let subject = EventSubject { partition: 0, agent: frame.agent.clone(), class };
+    Recorded {
+        seq,
+        received_ns,
+        subject: subject.to_string(),
+        msg_id: frame.msg_id().to_string(),
+        payload: frame.encode().unwrap().into(),
+    }
+}
+
+/// A log of so many leaves: objectives, then two agents, some repeats, and now and then a day in between, so that buckets are evicted.
 pub fn log(seed: u64, leaves: u64) -> Vec<Recorded> {
     let mut random = Random(seed);
     let mut now = TimeNs(1_700_000_000 * SECOND);
     let mut next_seq = [0; 2];
-    let mut log: Vec<Recorded> = Vec::new();
-    for seq in 1..=leaves {
+    let config = Config::from_toml(OBJECTIVES).unwrap();
+    let declared = declaration(0, config_applied(&config, now));
+    let mut log: Vec<Recorded> = vec![recorded(1, now.0, Class::Ctl, &declared)];
+    for seq in 2..=leaves {
         now.0 += random.below(20) * SECOND + u64::from(random.below(40) == 0) * 86_400 * SECOND;
-        if !log.is_empty() && random.below(10) == 0 {
+        if random.below(10) == 0 {
             let again = log[random.index(log.len())].clone();
             log.push(Recorded { seq, received_ns: now.0, ..again });
             continue;
@@ -94,14 +132,7 @@ pub fn log(seed: u64, leaves: u64) -> Vec<Recorded> {
             events,
         };
         next_seq[agent] += 1;
-        let subject = EventSubject { partition: 0, agent: frame.agent.clone(), class: Class::Obs };
-        log.push(Recorded {
-            seq,
-            received_ns: now.0,
-            subject: subject.to_string(),
-            msg_id: frame.msg_id().to_string(),
-            payload: frame.encode().unwrap().into(),
-        });
+        log.push(recorded(seq, now.0, Class::Obs, &frame));
     }
     log
 }
@@ -135,6 +166,9 @@ impl<'a> Truth<'a> {
         let (digest, position) = digest_at(projection);
         assert_eq!(position, self.log.len() as u64, "{what}");
         assert_eq!(digest, self.digest(position), "{what}: after the replay");
+        let replayed = Projection::in_memory(0);
+        replayed.apply(self.log);
+        assert_eq!(counts(projection), counts(&replayed), "{what}: what objectives count");
     }
 }
 
@@ -142,15 +176,32 @@ impl<'a> Truth<'a> {
 pub fn digest_at(projection: &Projection) -> (String, u64) {
     Projections::from(projection.clone())
         .view_with_digest(TimeNs(0), |view, digest| (digest, view.parts[0].state.head().position))
+        .unwrap()
 }
 
 /// Every window of every target, as pages show it.
 pub fn figures(projection: &Projection) -> Vec<spark_core::view::Figures> {
-    let at = projection.view(TimeNs(0), |view| view.fold_time());
-    projection.view(at, |view| {
+    let at = projection.view(TimeNs(0), |view| view.fold_time()).unwrap();
+    let figures = projection.view(at, |view| {
         let of_target = |target| Window::ALL.map(|window| view.window(target, window).unwrap());
         TARGETS.into_iter().flat_map(of_target).collect()
-    })
+    });
+    figures.unwrap()
+}
+
+/// What each objective counts in its window, and in each whose burn rate is shown.
+pub fn counts(projection: &Projection) -> Vec<Option<Counts>> {
+    let at = projection.view(TimeNs(0), |view| view.fold_time()).unwrap();
+    let counts = projection.view(at, |view| {
+        let objectives = view.objectives();
+        assert_eq!(objectives.len(), 2);
+        let of = |one: &spark_core::slo::ObjectiveView<'_>| {
+            let burns = one.burns.iter().map(|burn| burn.counts);
+            std::iter::once(one.counts).chain(burns).collect::<Vec<_>>()
+        };
+        objectives.iter().flat_map(of).collect()
+    });
+    counts.unwrap()
 }
 
 pub fn open(dir: &Path) -> Projection {

@@ -107,6 +107,11 @@ impl HeaderCondition {
         })
     }
 
+    /// Whether no value could ever meet it.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        self.equals.as_ref().is_some_and(|wanted| !self.is_met(wanted.as_bytes()))
+    }
+
     fn is_met(&self, value: &[u8]) -> bool {
         self.equals.as_ref().is_none_or(|wanted| value == wanted.as_bytes())
             && self.contains.as_ref().is_none_or(|wanted| contains(value, wanted.as_bytes()))
@@ -130,7 +135,7 @@ impl fmt::Display for HeaderCondition {
 
 /// Whether `text` has `wanted` in it.
 pub fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    wanted.is_empty() || text.windows(wanted.len()).any(|window| window == wanted)
+    memchr::memmem::find(text, wanted).is_some()
 }
 
 /// What a JSON body must say at a path. The path must lead to at least one value, and everything given must hold of each.
@@ -160,6 +165,15 @@ impl JsonCondition {
         }
         let bad = found.iter().find(|value| !self.is_met(value))?;
         Some(format!("{path} is {}, expected that it {}", shown(&bad.to_string()), self.wanted()))
+    }
+
+    /// Whether no value could ever meet it.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        let is_empty = match (&self.min, &self.max) {
+            (Some(min), Some(max)) => compare(&Value::Number(min.clone()), max) == Some(std::cmp::Ordering::Greater),
+            _ => false,
+        };
+        is_empty || self.equals.as_ref().is_some_and(|wanted| !self.is_met(wanted))
     }
 
     fn is_met(&self, value: &Value) -> bool {

@@ -1,6 +1,7 @@
 //! What a `dns:` target asks: the URL of RFC 4501, `dns:[//server[:port]/]name[?type=TYPE]`.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::{Host, Url};
@@ -54,6 +55,39 @@ impl FromStr for RecordType {
             DnsUrlError(format!("no record type {text:?}; there are: {}", names.join(", ")))
         })
     }
+}
+
+/// The text is no record of the type that is asked for, so no answer could ever have it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a record of type {record}: write one such as {example:?}")]
+pub struct DnsRecordError {
+    text: String,
+    record: RecordType,
+    example: &'static str,
+}
+
+impl RecordType {
+    /// Whether an answer could have the record `text`.
+    pub fn accepts(self, text: &str) -> Result<(), DnsRecordError> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (is_one, example) = match self {
+            Self::A => (text.parse::<Ipv4Addr>().is_ok(), "192.0.2.1"),
+            Self::Aaaa => (text.parse::<Ipv6Addr>().is_ok(), "2001:db8::1"),
+            Self::Cname | Self::Ns => (is_numbers_and_name(&words, 0), "name.shop.example"),
+            Self::Mx => (is_numbers_and_name(&words, 1), "10 mail.shop.example"),
+            Self::Srv => (is_numbers_and_name(&words, 3), "10 60 5060 sip.shop.example"),
+            Self::Txt => (true, ""),
+        };
+        if is_one { Ok(()) } else { Err(DnsRecordError { text: text.to_owned(), record: self, example }) }
+    }
+}
+
+/// So many numbers of 16 bits, then a name as servers give it: in ASCII, or the root.
+fn is_numbers_and_name(words: &[&str], numbers: usize) -> bool {
+    let Some((name, before)) = words.split_last() else { return false };
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_graphic());
+    let is_name = *name == "." || name.len() <= 254 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label);
+    is_name && before.len() == numbers && before.iter().all(|number| number.parse::<u16>().is_ok())
 }
 
 /// What is asked, and of whom.
@@ -131,6 +165,26 @@ mod tests {
         assert_eq!((asked.name.as_str(), asked.record), ("_sip._tcp.shop.example", RecordType::Srv));
         let v6 = read("dns://[2001:db8::1]/b%C3%BCcher.example").unwrap();
         assert_eq!((v6.server.unwrap().1, v6.name.as_str()), (53, "xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn a_record_is_one_that_its_type_can_have() {
+        for (record, good, bad) in [
+            (RecordType::A, &["192.0.2.1"][..], &["2001:db8::1", "shop.example", "192.0.2.256", " 192.0.2.1", ""][..]),
+            (RecordType::Aaaa, &["2001:db8::1", "2001:DB8:0::1"], &["192.0.2.1", "[2001:db8::1]"]),
+            (RecordType::Cname, &["a.example", "A.example.", "_x.a"], &["", "a..b", "10 a.example", "bücher.example"]),
+            (RecordType::Ns, &["ns1.example."], &["ns1.example ns2.example"]),
+            (RecordType::Mx, &["10 mail.example", "10  Mail.example.", "0 ."], &["mail.example", "70000 a", "10 20 a"]),
+            (RecordType::Srv, &["10 60 5060 sip.example"], &["10 60 sip.example", "sip.example", "-1 60 5060 a"]),
+            (RecordType::Txt, &["", "v=spf1 -all"], &[]),
+        ] {
+            for text in good {
+                assert_eq!(record.accepts(text), Ok(()), "{record} {text:?}");
+            }
+            for text in bad {
+                assert!(record.accepts(text).is_err(), "{record} {text:?}");
+            }
+        }
     }
 
     #[test]

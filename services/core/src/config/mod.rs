@@ -1,8 +1,13 @@
 //! The one configuration: its types, its defaults, and its rules. Reading files and the environment is done elsewhere.
 
+mod canary;
 mod condition;
 mod dns;
+mod explain;
+mod gate;
 mod json_path;
+mod objective;
+pub(crate) mod objective_rules;
 mod parse;
 mod target;
 
@@ -12,9 +17,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 
+pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
-pub use dns::{DnsQuestion, DnsUrlError, RecordType};
+pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
+pub use gate::{
+    Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
+    Waiver,
+};
 pub use json_path::JsonPath;
+pub use objective::{
+    Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
+};
 pub use parse::ConfigError;
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
@@ -35,8 +48,18 @@ pub struct Config {
     /// What is watched.
     #[serde(rename = "target")]
     pub targets: Vec<Target>,
+    /// Objectives with error budgets.
+    #[serde(rename = "slo", skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Objective>,
+    /// Files with OpenSLO documents, relative to the configuration file. What they promise is in `objectives` once they
+    /// are read; which file it came from is not part of the policy, so it is not recorded.
+    #[serde(skip_serializing)]
+    pub openslo: Vec<String>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
+    /// How canaries are judged.
+    #[serde(skip_serializing_if = "Canary::is_default")]
+    pub canary: Canary,
     /// The probe agent's own settings.
     pub probe: Probe,
 }
@@ -54,6 +77,15 @@ pub struct Profile {
     /// The targets it looks at. Empty: every target that is not demo.
     #[serde(default)]
     pub targets: Vec<Name>,
+    /// What the gate asks beside the six checks.
+    #[serde(default, rename = "check", skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<GateCheck>,
+    /// The share of all weights that checks with a weight must reach together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_min: Option<RatioPpm>,
+    /// Checks that may lack data for a while.
+    #[serde(default, rename = "waiver", skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
 }
 
 /// The probe agent's own settings.
@@ -83,6 +115,9 @@ impl Default for Config {
             error_rate: RatioPpm(error_ppm),
             staleness: DurationUs::from_secs(staleness_s),
             targets: Vec::new(),
+            checks: Vec::new(),
+            score_min: None,
+            waivers: Vec::new(),
         };
         Self {
             environment: name("local"),
@@ -90,10 +125,13 @@ impl Default for Config {
             agents: Vec::new(),
             builtin_targets: true,
             targets: Vec::new(),
+            objectives: Vec::new(),
+            openslo: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),
             ]),
+            canary: Canary::default(),
             probe: Probe::default(),
         }
     }
@@ -133,6 +171,11 @@ impl Config {
             [] => !target.demo,
             named => named.contains(&target.name),
         })
+    }
+
+    /// The objective of that name.
+    pub fn objective(&self, name: &str) -> Option<&Objective> {
+        self.objectives.iter().find(|objective| objective.name.as_str() == name)
     }
 
     /// The agents expected to probe `target`; empty when any that says it does will do.

@@ -10,8 +10,9 @@ use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 use url::Host;
 
+use super::gate::{Documents, Place};
 use super::target::{is_default_body_bytes_max, is_default_method};
-use super::{CheckKind, Config, DnsQuestion, Target};
+use super::{CheckKind, Config, DnsQuestion, HeaderCondition, JsonCondition, Target};
 use crate::units::DurationUs;
 
 const INTERVAL_MIN: DurationUs = DurationUs::from_ms(100);
@@ -55,15 +56,24 @@ impl ConfigError {
 }
 
 /// A rule that is broken, and the key that breaks it.
-struct Broken {
-    path: Vec<Step>,
-    message: String,
+pub(crate) struct Broken {
+    pub path: Vec<Step>,
+    pub message: String,
 }
 
-enum Step {
+pub(crate) enum Step {
     Key(&'static str),
     Named(String),
     Index(usize),
+}
+
+impl From<Place> for Step {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Key(key) => Self::Key(key),
+            Place::Index(n) => Self::Index(n),
+        }
+    }
 }
 
 impl Config {
@@ -77,13 +87,28 @@ impl Config {
         for (name, profile) in Self::default().profiles {
             config.profiles.entry(name).or_insert(profile);
         }
-        match config.first_broken_rule() {
-            None => Ok(config),
+        let documents = if config.openslo.is_empty() { Documents::Read } else { Documents::ToCome };
+        config.keeps_rules(text, documents).map(|()| config)
+    }
+
+    /// Whether a configuration that `text` and the documents it names make together keeps every rule.
+    pub fn check_in(&self, text: &str) -> Result<(), ConfigError> {
+        self.keeps_rules(text, Documents::Read)
+    }
+
+    fn keeps_rules(&self, text: &str, documents: Documents) -> Result<(), ConfigError> {
+        match self.first_broken_rule(documents) {
+            None => Ok(()),
             Some(broken) => Err(ConfigError::at(text, span_of(text, &broken.path), broken.message)),
         }
     }
 
-    fn first_broken_rule(&self) -> Option<Broken> {
+    /// Whether a configuration that was put together keeps every rule; what is wrong when it does not.
+    pub fn check(&self) -> Result<(), String> {
+        self.first_broken_rule(Documents::Read).map_or(Ok(()), |broken| Err(broken.message))
+    }
+
+    fn first_broken_rule(&self, documents: Documents) -> Option<Broken> {
         let mut names = BTreeSet::new();
         for (n, target) in self.targets.iter().enumerate() {
             let at = |key| vec![Step::Key("target"), Step::Index(n), Step::Key(key)];
@@ -94,6 +119,12 @@ impl Config {
             if let Some((key, message)) = target.broken_rule() {
                 return Some(Broken { path: at(key), message });
             }
+            if let Some((key, place, message)) = target.broken_entry() {
+                return Some(Broken { path: at(key).into_iter().chain([Step::Index(place)]).collect(), message });
+            }
+        }
+        if let Some((place, message)) = first_twice(&self.agents) {
+            return Some(Broken { path: vec![Step::Key("agents"), Step::Index(place)], message });
         }
         if !self.profiles.contains_key(&self.profile) {
             let known: Vec<&str> = self.profiles.keys().map(|name| name.as_str()).collect();
@@ -103,9 +134,10 @@ impl Config {
         for (name, profile) in &self.profiles {
             let at = |key| vec![Step::Key("profiles"), Step::Named(name.to_string()), Step::Key(key)];
             if let Some(n) = profile.targets.iter().position(|target| self.target(target).is_none()) {
-                let known: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let message = format!("no target {:?}; there are: {known}", profile.targets[n].as_str());
+                let message = self.no_target(&profile.targets[n]);
+                return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
+            }
+            if let Some((n, message)) = first_twice(&profile.targets) {
                 return Some(Broken { path: at("targets").into_iter().chain([Step::Index(n)]).collect(), message });
             }
             // A figure must be below its limit, and nothing is below 0.
@@ -117,6 +149,17 @@ impl Config {
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
+            if let Some((places, message)) = profile.broken_gate_rule(self, documents) {
+                let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
+                let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
+                return Some(Broken { path, message });
+            }
+        }
+        if let Some(broken) = self.broken_rule_of_objectives() {
+            return Some(broken);
+        }
+        if let Some((key, message)) = self.canary.broken_rule() {
+            return Some(Broken { path: vec![Step::Key("canary"), Step::Key(key)], message });
         }
         self.probe
             .broken_rule()
@@ -183,20 +226,16 @@ impl Target {
         if !is_token(&self.method) || self.method != self.method.to_ascii_uppercase() {
             return Some(("method", format!("{:?} is not an HTTP method such as GET, HEAD or POST", self.method)));
         }
+        let mut names = BTreeSet::new();
         for (name, value) in &self.headers {
             if !is_token(name) {
                 return Some(("headers", format!("{name:?} is not an HTTP header name")));
             }
+            if !names.insert(name.to_ascii_lowercase()) {
+                return Some(("headers", format!("{name:?} is there twice: case makes no difference")));
+            }
             if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
                 return Some(("headers", format!("the value of {name:?} has a control character")));
-            }
-        }
-        if let Some(condition) = self.expect_headers.iter().find(|condition| !is_token(&condition.name)) {
-            return Some(("expect_headers", format!("{:?} is not an HTTP header name", condition.name)));
-        }
-        for condition in &self.expect_json {
-            if let Some(what) = condition.equals.as_ref().and_then(|value| not_comparable(value, EQUALS_LEVELS_MAX)) {
-                return Some(("expect_json", format!("{} can't be compared with {what}", condition.path)));
             }
         }
         if self.redirects_max > REDIRECTS_MAX {
@@ -206,6 +245,20 @@ impl Target {
             let message = format!("body_bytes_max must be from 1 to {BODY_BYTES_MAX} (16 MiB)");
             return Some(("body_bytes_max", message));
         }
+        if self.expect_body.as_ref().is_some_and(|text| text.len() as u64 > self.body_bytes_max) {
+            let message = format!("expect_body is longer than body_bytes_max ({})", self.body_bytes_max);
+            return Some(("expect_body", message));
+        }
+        if self.method == "HEAD" {
+            let of_body = [
+                ("expect_body", self.expect_body.is_some()),
+                ("expect_body_matches", self.expect_body_matches.is_some()),
+                ("expect_json", !self.expect_json.is_empty()),
+            ];
+            if let Some((key, _)) = of_body.into_iter().find(|(_, is_used)| *is_used) {
+                return Some((key, format!("{key} can't hold: the answer to HEAD has no body")));
+            }
+        }
         if self.ca_file.as_deref() == Some("") {
             return Some(("ca_file", "ca_file must name a file".to_owned()));
         }
@@ -213,6 +266,25 @@ impl Target {
             return Some(("server_name", "server_name must be a DNS name or an address".to_owned()));
         }
         None
+    }
+
+    /// The first entry of a list that is wrong: the key, the entry's place and what is wrong with it.
+    fn broken_entry(&self) -> Option<(&'static str, usize, String)> {
+        let in_list = |key, found: Option<(usize, String)>| found.map(|(place, message)| (key, place, message));
+        in_list("agents", first_twice(&self.agents))
+            .or_else(|| in_list("expect_status", first_twice(&self.expect_status.0)))
+            .or_else(|| in_list("expect_headers", first_broken(&self.expect_headers, broken_header)))
+            .or_else(|| in_list("expect_json", first_broken(&self.expect_json, broken_json)))
+            .or_else(|| in_list("expect_records", self.broken_record()))
+    }
+
+    fn broken_record(&self) -> Option<(usize, String)> {
+        if self.expect_records.is_empty() {
+            return None;
+        }
+        let record = DnsQuestion::from_url(&self.url).ok()?.record;
+        let broken = |text: &String| record.accepts(text).err().map(|error| error.to_string());
+        first_broken(&self.expect_records, broken)
     }
 
     /// A key that this kind of check would ignore.
@@ -238,6 +310,37 @@ impl Target {
         ];
         let (key, _, _, schemes) = uses.into_iter().find(|(_, is_used, is_allowed, _)| *is_used && !*is_allowed)?;
         Some((key, format!("{key} is for {schemes} targets; this one is {}", self.url.scheme())))
+    }
+}
+
+/// The first of `list` with which something is wrong, be it that it is there before.
+fn first_broken<T: PartialEq + fmt::Display>(
+    list: &[T],
+    broken: impl Fn(&T) -> Option<String>,
+) -> Option<(usize, String)> {
+    let first = list.iter().enumerate().find_map(|(place, one)| Some((place, broken(one)?)));
+    first.or_else(|| first_twice(list))
+}
+
+fn first_twice<T: PartialEq + fmt::Display>(list: &[T]) -> Option<(usize, String)> {
+    let (place, one) = list.iter().enumerate().find(|(place, one)| list[..*place].contains(one))?;
+    Some((place, format!("\"{one}\" is there twice")))
+}
+
+fn broken_header(condition: &HeaderCondition) -> Option<String> {
+    match condition {
+        condition if !is_token(&condition.name) => Some(format!("{:?} is not an HTTP header name", condition.name)),
+        condition if condition.contradicts_itself() => Some(format!("no value can meet this: {condition}")),
+        _ => None,
+    }
+}
+
+fn broken_json(condition: &JsonCondition) -> Option<String> {
+    let incomparable = condition.equals.as_ref().and_then(|value| not_comparable(value, EQUALS_LEVELS_MAX));
+    match condition {
+        condition if let Some(what) = incomparable => Some(format!("{} can't be compared with {what}", condition.path)),
+        condition if condition.contradicts_itself() => Some(format!("no value can meet this: {condition}")),
+        _ => None,
     }
 }
 

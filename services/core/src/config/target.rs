@@ -75,7 +75,7 @@ pub struct Target {
     /// A slower answer is a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_max: Option<DurationUs>,
-    /// A certificate that expires sooner than this is a failure.
+    /// A certificate that expires sooner than this is a failure; with redirects that of any hop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_days_min: Option<u32>,
     /// PEM file of the authorities to trust instead of the system's.

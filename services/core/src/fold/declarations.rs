@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{
-    Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance,
-    MaintenanceAction, Portfolio, ReportIssued, Strategy,
+    Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance, Portfolio,
+    ReportIssued, Strategy,
 };
 use spark_schemas::{Event, Name, TimeNs};
 
 use crate::config::Config;
+use crate::maintenance::{self, Cancelled};
 use crate::series::Expectation;
+use crate::slo::{AlertKey, key_of};
 
 /// How many of each kind of recent event are remembered; older ones are in the log.
 const RECENT: usize = 100;
@@ -32,10 +34,17 @@ pub struct Policy {
 pub struct Declarations {
     /// The configuration in force; `None` before the first.
     pub policy: Option<Policy>,
+    /// The digest of a configuration that came into force after `policy` and that this build can't read: a newer one
+    /// wrote it. What holds is not known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_unreadable: Option<String>,
     /// The latest refusal of a configuration since the one in force was applied.
     pub config_rejected: Option<ConfigRejected>,
     /// Maintenances that were declared and not called off, by id.
     pub maintenances: BTreeMap<Name, Maintenance>,
+    /// Maintenances that were called off, the latest last.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub cancelled_maintenances: VecDeque<Cancelled>,
     /// Recent deployments, newest last.
     pub deployments: VecDeque<Deployment>,
     /// Recent gate decisions, newest last.
@@ -44,6 +53,9 @@ pub struct Declarations {
     pub canaries: VecDeque<CanaryRan>,
     /// Recent changes of alerts, newest last.
     pub alerts: VecDeque<Alert>,
+    /// The latest change of each alert on a burn rate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alert_states: BTreeMap<AlertKey, Alert>,
     /// Recent daily reports, newest last.
     pub reports: VecDeque<ReportIssued>,
     /// Recent repairs of the log, newest last.
@@ -73,14 +85,10 @@ impl Declarations {
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::ConfigRejected(rejected) => self.config_rejected = Some(rejected),
-            Event::Maintenance(maintenance) => match maintenance.action {
-                MaintenanceAction::Add => drop(self.maintenances.insert(maintenance.id.clone(), maintenance)),
-                MaintenanceAction::Cancel => drop(self.maintenances.remove(&maintenance.id)),
-            },
             Event::Deployment(deployment) => remember(&mut self.deployments, deployment, PartialEq::eq),
             Event::GateDecided(gate) => remember(&mut self.gate_decisions, gate, |a, b| a.id == b.id),
             Event::CanaryRan(canary) => remember(&mut self.canaries, canary, |a, b| a.id == b.id),
-            Event::Alert(alert) => remember(&mut self.alerts, alert, |a, b| a.id == b.id),
+            Event::Alert(alert) => self.apply_alert(alert),
             Event::ReportIssued(report) => remember(&mut self.reports, report, PartialEq::eq),
             Event::LogRepaired(repair) => remember(&mut self.repairs, repair, PartialEq::eq),
             Event::Portfolio(portfolio) => {
@@ -94,6 +102,27 @@ impl Declarations {
         }
     }
 
+    pub(super) fn apply_maintenance(&mut self, event: Maintenance, fold_time: TimeNs) {
+        maintenance::apply(&mut self.maintenances, &mut self.cancelled_maintenances, event, fold_time);
+    }
+
+    /// Every maintenance that takes out time.
+    pub fn maintenances_in_force(&self) -> impl Iterator<Item = &Maintenance> {
+        self.maintenances.values()
+    }
+
+    /// A change of an alert counts if it follows the one known last; written twice, it counts once.
+    fn apply_alert(&mut self, alert: Alert) {
+        let known = self.alert_states.get(&key_of(&alert)).map(|known| known.id.as_str()).unwrap_or_default();
+        if !alert.long.is_empty() && known != alert.previous {
+            return;
+        }
+        if !alert.long.is_empty() {
+            self.alert_states.insert(key_of(&alert), alert.clone());
+        }
+        remember(&mut self.alerts, alert, |a, b| a.id == b.id);
+    }
+
     /// Takes a part of a configuration, which comes into force with its last part; says whether it has.
     pub(super) fn apply_config(&mut self, event: ConfigApplied, fold_time: TimeNs) -> bool {
         let ConfigApplied { at_ns, digest, part, parts, body } = event;
@@ -105,11 +134,15 @@ impl Declarations {
         }
         let body: String = self.partial_config.remove(&digest).unwrap_or_default().into_values().collect();
         self.partial_config.clear();
-        // A body that is not what its digest says, or that this build can't read, changes nothing.
+        // A body that is not what its digest says changes nothing.
         if crate::hex(&Sha256::digest(body.as_bytes())) != digest {
             return false;
         }
-        let Ok(config) = Config::from_canonical_json(&body) else { return false };
+        let Ok(config) = Config::from_canonical_json(&body) else {
+            self.policy_unreadable = Some(digest);
+            return false;
+        };
+        self.policy_unreadable = None;
         self.expect_agents_of(&config, fold_time);
         self.policy = Some(Policy { since: at_ns, digest, config });
         self.config_rejected = None;

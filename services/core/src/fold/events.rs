@@ -33,6 +33,7 @@ impl State {
             match event {
                 Event::Observed(observed) => {
                     observations += 1;
+                    self.count(&observed, store);
                     self.touch(&observed.target, agent, store).observe(observed, fold_time, store);
                 }
                 Event::Missed(missed) => {
@@ -50,9 +51,15 @@ impl State {
                 Event::ConfigApplied(config) => {
                     if self.head.declarations.apply_config(config, fold_time) {
                         self.head.configured_in = self.head.origin.clone();
+                        self.put_policy_instead();
+                        self.sync_objectives(store);
                     }
                 }
                 Event::Unknown { .. } => self.head.totals.unknown_kinds += 1,
+                Event::Maintenance(maintenance) => {
+                    self.head.declarations.apply_maintenance(maintenance, fold_time);
+                    self.sync_objectives(store);
+                }
                 other => self.head.declarations.apply(other),
             }
         }

@@ -1,21 +1,27 @@
 //! The fold: `state = fold(state, recorded frame)`. Everything shown comes from here, and nothing else changes it.
 
+mod accept;
 mod declarations;
 mod events;
+mod instead;
+mod ledgers;
 mod rejected;
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use spark_schemas::{Boot, Class, EventSubject, Frame, Leaf, MsgId, Name, TimeNs};
+use spark_schemas::{Boot, Class, Leaf, Name, TimeNs};
 
-use crate::boots::{BootMarks, Mark};
+use crate::boots::BootMarks;
 use crate::bucket::{BucketStore, SeriesId};
+use crate::ledger::{Book, Place};
 use crate::merkle::Hash;
 use crate::series::Series;
 
+pub(crate) use accept::{Runs, accept};
 pub use declarations::{Declarations, Policy};
+use instead::Instead;
 pub use rejected::{RejectedFrames, Unreported};
 
 /// The version of the fold's arithmetic; recorded with every decision, so that old evidence stays verifiable.
@@ -30,7 +36,9 @@ pub struct State {
     head: StateHead,
     series: Vec<Series>,
     ids: HashMap<Name, BTreeMap<Name, SeriesId>>,
+    book: Book,
     live: bool,
+    instead: Option<Box<Instead>>,
 }
 
 /// The state without its series; what the store keeps in its commit record.
@@ -49,7 +57,7 @@ pub struct StateHead {
     /// Counts over the whole log.
     pub totals: Totals,
     /// What was seen of each agent's runs.
-    agents: BTreeMap<Name, BTreeMap<Class, BTreeMap<Boot, BootMarks>>>,
+    agents: Runs,
     /// The latest heartbeat of each agent.
     pub heartbeats: BTreeMap<Name, BTreeMap<Class, spark_schemas::event::Heartbeat>>,
     /// Rejected frames that no `rejected` event in the log reports yet.
@@ -143,7 +151,7 @@ impl State {
         for one in &series {
             ids.entry(one.head.target.clone()).or_default().insert(one.head.agent.clone(), one.id);
         }
-        Self { head, series, ids, live: false }
+        Self { head, series, ids, book: Book::default(), live: false, instead: None }
     }
 
     /// Everything but the series.
@@ -178,19 +186,26 @@ impl State {
         self.series.iter_mut().for_each(|series| series.materialize(fold_time, store));
     }
 
-    /// The record of every series that changed since the store last took it.
+    /// The record of every series and ledger that changed since the store last took it.
     pub fn take_unsaved(&mut self) -> Vec<(SeriesId, Vec<u8>)> {
+        let mut of_ledgers = self.book.take_unsaved();
         let unsaved = self.series.iter_mut().filter(|series| series.is_unsaved());
         let taken = unsaved.map(|series| {
             series.mark_saved(true);
             (series.id, series.record())
         });
-        taken.collect()
+        of_ledgers.extend(taken);
+        of_ledgers
     }
 
-    /// The store could not keep the records that it took of these series.
-    pub fn mark_unsaved(&mut self, series: impl Iterator<Item = SeriesId>) {
-        series.for_each(|id| self.series[id.0 as usize].mark_saved(false));
+    /// The store could not keep the records that it took of these series and ledgers.
+    pub fn mark_unsaved(&mut self, ids: impl Iterator<Item = SeriesId>) {
+        for id in ids {
+            match self.series.get_mut(id.0 as usize) {
+                Some(series) => series.mark_saved(false),
+                None => self.book.mark_unsaved(id),
+            }
+        }
     }
 
     /// The leaves that follow are those of the log `origin`, from its first on. Where it takes the place of another,
@@ -214,20 +229,22 @@ impl State {
         if leaf.seq <= self.head.position {
             return Applied::Old;
         }
+        let is_first = self.head.position == 0 && self.head.sealed.is_empty();
         self.head.fold_time = self.head.fold_time.max(TimeNs(leaf.received_ns));
+        self.book.pass(self.head.fold_time, Place { log: self.head.sealed.len() as u32, seq: leaf.seq }, is_first);
         if let Some(last) = leaf.gap_last_seq() {
             self.head.totals.lost += last - leaf.seq + 1;
             self.head.position = last;
             return Applied::Gap;
         }
         self.head.position = leaf.seq;
-        match self.accept(leaf) {
+        match accept(&mut self.head.agents, leaf) {
             Ok(Some((subject, frame))) => {
                 let class = subject.class;
                 let observations = self.apply_events(&subject, frame.events, store);
                 self.head.totals.frames += 1;
                 self.head.totals.observations += observations;
-                self.marks(subject.agent, class, frame.boot).observations += observations;
+                accept::marks(&mut self.head.agents, subject.agent, class, frame.boot).observations += observations;
                 Applied::Counted { observations }
             }
             Ok(None) => {
@@ -239,42 +256,6 @@ impl State {
                 self.head.unreported.add(leaf.seq, leaf.subject, &reason);
                 Applied::Rejected { reason }
             }
-        }
-    }
-
-    fn is_known(&self, agent: &Name, class: Class, boot: &Boot) -> bool {
-        let boots = self.head.agents.get(agent).and_then(|classes| classes.get(&class));
-        boots.is_some_and(|boots| boots.contains_key(boot))
-    }
-
-    fn marks(&mut self, agent: Name, class: Class, boot: Boot) -> &mut BootMarks {
-        self.head.agents.entry(agent).or_default().entry(class).or_default().entry(boot).or_default()
-    }
-
-    /// The frame if it is to be counted, `None` if it was counted before, else why it is rejected.
-    fn accept(&mut self, leaf: &Leaf<'_>) -> Result<Option<(EventSubject, Frame)>, String> {
-        let subject: EventSubject = leaf.subject.parse().map_err(|error| format!("subject: {error}"))?;
-        let decoded = Frame::decode(leaf.payload, &subject).map_err(|error| error.to_string());
-        let identity = match &decoded {
-            Ok(frame) => Some(frame.msg_id()),
-            // A frame that can't be read still takes its number, so that it leaves no hole behind; but only in a run that
-            // is known, so that rubbish under random ids is not remembered for ever.
-            Err(_) => {
-                leaf.msg_id.parse().ok().filter(|id: &MsgId| self.is_known(&subject.agent, subject.class, &id.boot))
-            }
-        };
-        let Some(MsgId { boot, seq }) = identity else { return decoded.map(|frame| Some((subject, frame))) };
-        match self.marks(subject.agent.clone(), subject.class, boot).mark(seq) {
-            Mark::Fresh => {}
-            Mark::Duplicate => return Ok(None),
-            Mark::TooManyHoles => return Err(format!("frame {seq} leaves too many holes in its boot's numbers")),
-        }
-        let frame = decoded?;
-        match latest_slot(&frame) {
-            Some(slot) if slot.0 > leaf.received_ns.saturating_add(AHEAD_MAX_NS) => {
-                Err(format!("a slot at {slot} ns is more than 5 min ahead of the log's time {} ns", leaf.received_ns))
-            }
-            _ => Ok(Some((subject, frame))),
         }
     }
 
@@ -304,15 +285,4 @@ impl State {
         }
         hasher.finalize().into()
     }
-}
-
-/// The latest slot that the frame speaks of.
-fn latest_slot(frame: &Frame) -> Option<TimeNs> {
-    use spark_schemas::Event;
-    let slots = frame.events.iter().filter_map(|event| match event {
-        Event::Observed(observed) => Some(observed.slot_ns),
-        Event::Missed(missed) => missed.last_slot_ns(),
-        _ => None,
-    });
-    slots.max()
 }

@@ -1,10 +1,10 @@
 //! A series: what one agent saw of one target.
 //!
-//! Its newest buckets and rolling sums live here, its complete pages in the store. Rolling sums are an optimisation
-//! that can be dropped and made again at any time: a sum is always the sum of its window's buckets.
+//! Its newest buckets and rolling sums live here ([`rolling`]), its complete pages in the store.
 
 mod expectation;
 mod pages;
+pub(crate) mod rolling;
 mod sums;
 
 use std::collections::VecDeque;
@@ -24,8 +24,7 @@ use crate::window::{Tier, Window};
 
 pub use expectation::{Expectation, Span};
 
-use pages::{Of, Pages, Part};
-use sums::Sums;
+use rolling::{PerTier, Rolling};
 
 /// Recent failures that a series remembers for people.
 const FAILURES_KEPT: usize = 20;
@@ -37,10 +36,7 @@ pub struct Series {
     pub id: SeriesId,
     /// Its lasting facts.
     pub head: SeriesHead,
-    pages: [Pages; Tier::ALL.len()],
-    sums: Option<Box<Sums>>,
-    /// When windows and reaches move next.
-    advance_at: TimeNs,
+    rolling: Rolling,
     /// Something changed since the store last took its record.
     unsaved: bool,
     /// The digest, until something changes.
@@ -67,8 +63,11 @@ pub struct SeriesHead {
     /// The latest failures, newest last.
     pub failures: VecDeque<Observed>,
     /// Buckets that start earlier are gone, for each tier.
-    kept_from: [TimeNs; Tier::ALL.len()],
+    kept_from: PerTier<TimeNs>,
 }
+
+const KEPT_NS: PerTier<u64> =
+    [Tier::ALL[0].kept_ns(), Tier::ALL[1].kept_ns(), Tier::ALL[2].kept_ns(), Tier::ALL[3].kept_ns()];
 
 /// The buckets that would tell are no longer kept; replay the log up to that instant instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +109,7 @@ impl Series {
             failures: VecDeque::new(),
             kept_from: Default::default(),
         };
-        Self { id, head, pages: Default::default(), sums: None, advance_at: TimeNs(0), unsaved: true, digest: None }
+        Self { id, head, rolling: Rolling::new(id, KEPT_NS), unsaved: true, digest: None }
     }
 
     /// A series as the store kept it: its [`Series::record`] and its pages. `None` when the record is none.
@@ -119,19 +118,8 @@ impl Series {
         let head_bytes = usize::try_from(varint::read(&mut rest)?).ok()?;
         let (head, mut rest) = rest.split_at_checked(head_bytes)?;
         let head: SeriesHead = serde_json::from_slice(head).ok()?;
-        let mut pages = Tier::ALL.map(|tier| Pages::load(Of { series: id, tier }, head.kept_from[tier.index()], store));
-        for tier in Tier::ALL {
-            pages[tier.index()].read_newest(Of { series: id, tier }, &mut rest)?;
-        }
-        rest.is_empty().then(|| Self {
-            id,
-            head,
-            pages,
-            sums: None,
-            advance_at: TimeNs(0),
-            unsaved: false,
-            digest: None,
-        })
+        let rolling = Rolling::load(id, KEPT_NS, head.kept_from, &mut rest, store)?;
+        rest.is_empty().then_some(Self { id, head, rolling, unsaved: false, digest: None })
     }
 
     /// What the store keeps beside the series' pages: its head, and each tier's newest page and open bucket.
@@ -139,9 +127,7 @@ impl Series {
         let (head, mut bytes) = (self.head.to_json(), Vec::new());
         varint::write(&mut bytes, head.len() as u64);
         bytes.extend(head);
-        for tier in Tier::ALL {
-            self.pages[tier.index()].write_newest(self.of(tier), &mut bytes);
-        }
+        self.rolling.write_newest(&mut bytes);
         bytes
     }
 
@@ -153,10 +139,6 @@ impl Series {
     /// The store has taken the series' record as it is, or has lost it.
     pub(crate) fn mark_saved(&mut self, is_saved: bool) {
         self.unsaved = !is_saved;
-    }
-
-    fn of(&self, tier: Tier) -> Of {
-        Of { series: self.id, tier }
     }
 
     /// Something is about to change.
@@ -223,70 +205,24 @@ impl Series {
         }
     }
 
-    /// Adds to the bucket at `start` and to the sums of the windows that hold it.
     fn add(&mut self, tier: Tier, start: TimeNs, delta: &Delta, store: &mut dyn BucketStore) {
-        if start < self.head.kept_from[tier.index()] {
-            return;
-        }
-        let of = self.of(tier);
-        self.pages[tier.index()].change(of, start, store, |tally| delta.add_to(tally));
-        if let Some(sums) = &mut self.sums {
-            sums.add(tier, start, |tally| delta.add_to(tally));
-        }
+        self.rolling.add(tier, start, |tally| delta.add_to(tally), store);
     }
 
-    /// Moves the rolling sums and the reach of each tier up to `fold_time`.
     fn advance(&mut self, fold_time: TimeNs, store: &mut dyn BucketStore) {
-        // Windows and reaches move in whole buckets: until the next one of the finest tier there is nothing to do.
-        if fold_time < self.advance_at {
-            return;
-        }
-        self.advance_at = TimeNs(Tier::ALL[0].bucket_start(fold_time).0.saturating_add(Tier::ALL[0].width_ns()));
-        if let Some(mut sums) = self.sums.take() {
-            sums.advance(fold_time, |tier, starts, tally| {
-                self.visit(tier, starts, store, |_start, part| part.subtract_from(tally));
-            });
-            self.sums = Some(sums);
-        }
-        for tier in Tier::ALL {
-            // Pages leave as a whole.
-            let reach = TimeNs(fold_time.0.saturating_sub(tier.kept_ns()).saturating_sub(tier.page_ns()));
-            let kept_from = tier.page_start(reach);
-            if kept_from > self.head.kept_from[tier.index()] {
-                self.head.kept_from[tier.index()] = kept_from;
-                let of = self.of(tier);
-                self.pages[tier.index()].evict_before(of, kept_from, store);
-            }
+        if self.rolling.advance(fold_time, store) {
+            self.head.kept_from = self.rolling.kept_from();
         }
     }
 
     /// Makes the rolling sums, if they are not there; from then on they are kept up.
     pub fn materialize(&mut self, fold_time: TimeNs, store: &dyn BucketStore) {
-        if self.sums.is_none() {
-            let mut sums = Sums::none(fold_time);
-            for tier in Tier::ALL {
-                let Some(from) = sums.first_of(tier) else { continue };
-                self.visit(tier, from..TimeNs(u64::MAX), store, |start, part| {
-                    sums.add(tier, start, |tally| part.add_to(tally));
-                });
-            }
-            self.sums = Some(Box::new(sums));
-        }
-    }
-
-    fn visit(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, look: impl FnMut(TimeNs, Part<'_>)) {
-        self.pages[tier.index()].visit(self.of(tier), starts, store, look);
+        self.rolling.materialize(fold_time, store);
     }
 
     /// The buckets of `tier` that start in `starts`, the open one included.
     pub fn buckets(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore) -> Vec<Bucket> {
-        let mut buckets = Vec::new();
-        self.visit(tier, starts, store, |start, part| {
-            let mut bucket = Bucket::new(start);
-            part.add_to(&mut bucket.tally);
-            buckets.push(bucket);
-        });
-        buckets
+        self.rolling.buckets(tier, starts, store)
     }
 
     /// Adds to `sum` what happened in `window` up to `at`: its tier's whole buckets that start after `at` − length.
@@ -297,28 +233,12 @@ impl Series {
         store: &dyn BucketStore,
         sum: &mut Tally,
     ) -> Result<(), NotKept> {
-        let tier = window.tier();
-        let first = window.first_bucket(at);
-        let past = TimeNs(at.0.saturating_add(1));
-        let Some(sums) = self.sums.as_ref().filter(|sums| at >= sums.at) else {
-            let kept_from = self.head.kept_from[tier.index()];
-            if first < kept_from {
-                return Err(NotKept { kept_from });
-            }
-            self.visit(tier, first..past, store, |_start, part| part.add_to(sum));
-            return Ok(());
-        };
-        let (tally, sum_first) = sums.of(window);
-        let newest = self.pages[tier.index()].open_start();
-        if newest.is_none_or(|newest| newest < first) {
-            return Ok(());
-        }
-        sum.add(tally);
-        self.visit(tier, sum_first..first, store, |_start, part| part.subtract_from(sum));
-        if newest.is_some_and(|newest| newest >= past) {
-            self.visit(tier, past.max(first)..TimeNs(u64::MAX), store, |_start, part| part.subtract_from(sum));
-        }
-        Ok(())
+        self.rolling.add_window(window, at, store, sum)
+    }
+
+    /// Takes buckets of `tier` that start in `starts` out of a sum that they are part of.
+    pub(crate) fn subtract_range(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, sum: &mut Tally) {
+        self.rolling.subtract_range(tier, starts, store, sum);
     }
 
     /// The digest over everything the series holds; computed again only when something changed.
@@ -328,10 +248,7 @@ impl Series {
         }
         let mut hasher = Sha256::new();
         hasher.update(self.head.to_json());
-        for tier in Tier::ALL {
-            let of = self.of(tier);
-            self.pages[tier.index()].digest_into(of, &mut hasher);
-        }
+        self.rolling.digest_into(&mut hasher);
         *self.digest.insert(hasher.finalize().into())
     }
 }

@@ -17,14 +17,14 @@ use crate::window::Tier;
 
 /// Whose pages they are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Of {
+pub(crate) struct Of {
     pub(super) series: SeriesId,
     pub(super) tier: Tier,
 }
 
 /// The pages of one tier.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     newest: Option<Newest>,
     /// Complete pages, of the tiers that keep them in memory.
     complete: VecDeque<(TimeNs, Page)>,
@@ -42,20 +42,20 @@ struct Newest {
 }
 
 /// A bucket where it lies.
-pub(super) enum Part<'a> {
+pub(crate) enum Part<'a> {
     Closed(&'a Entry<'a>),
     Open(&'a Tally),
 }
 
 impl Part<'_> {
-    pub(super) fn add_to(&self, sum: &mut Tally) {
+    pub(crate) fn add_to(&self, sum: &mut Tally) {
         match self {
             Self::Closed(entry) => entry.add_to(sum),
             Self::Open(tally) => sum.add(tally),
         }
     }
 
-    pub(super) fn subtract_from(&self, sum: &mut Tally) {
+    pub(crate) fn subtract_from(&self, sum: &mut Tally) {
         match self {
             Self::Closed(entry) => entry.subtract_from(sum),
             Self::Open(tally) => sum.subtract(tally),
@@ -92,7 +92,7 @@ impl Newest {
 impl Pages {
     /// The pages as the store has them; [`Pages::read_newest`] brings the rest. Earlier ones than `kept_from` may still
     /// wait there for their removal.
-    pub(super) fn load(of: Of, kept_from: TimeNs, store: &dyn BucketStore) -> Self {
+    pub(crate) fn load(of: Of, kept_from: TimeNs, store: &dyn BucketStore) -> Self {
         let all = store.range(of.series, of.tier, kept_from..TimeNs(u64::MAX));
         let digests = all.iter().map(|(start, page)| (*start, digest_of(page))).collect();
         let complete = if of.are_kept_in_memory() { all.into() } else { VecDeque::new() };
@@ -100,12 +100,12 @@ impl Pages {
     }
 
     /// The start of the open bucket.
-    pub(super) fn open_start(&self) -> Option<TimeNs> {
+    pub(crate) fn open_start(&self) -> Option<TimeNs> {
         self.newest.as_ref().map(|newest| newest.open.start)
     }
 
     /// Changes the bucket at `start`, which may be new.
-    pub(super) fn change(
+    pub(crate) fn change(
         &mut self,
         of: Of,
         start: TimeNs,
@@ -169,7 +169,7 @@ impl Pages {
     }
 
     /// Drops the pages that start before `start`, itself the start of a page.
-    pub(super) fn evict_before(&mut self, of: Of, start: TimeNs, store: &mut dyn BucketStore) {
+    pub(crate) fn evict_before(&mut self, of: Of, start: TimeNs, store: &mut dyn BucketStore) {
         let gone = self.digests.partition_point(|(page, _)| *page < start);
         if gone > 0 {
             self.digests.drain(..gone);
@@ -181,8 +181,24 @@ impl Pages {
         self.newest.take_if(|newest| newest.start < start);
     }
 
+    /// Empties the buckets that start in `starts`.
+    pub(crate) fn clear(&mut self, of: Of, starts: Range<TimeNs>, store: &mut dyn BucketStore) {
+        if starts.is_empty() {
+            return;
+        }
+        for (page_start, page) in store.range(of.series, of.tier, of.tier.page_start(starts.start)..starts.end) {
+            self.put(of, page_start, without(of, page_start, &page, &starts), store);
+        }
+        if let Some(newest) = &mut self.newest {
+            newest.page = without(of, newest.start, &newest.page, &starts);
+            if starts.contains(&newest.open.start) {
+                newest.open.tally.clear();
+            }
+        }
+    }
+
     /// Looks at each bucket that starts in `starts`, in order.
-    pub(super) fn visit(
+    pub(crate) fn visit(
         &self,
         of: Of,
         starts: Range<TimeNs>,
@@ -221,7 +237,7 @@ impl Pages {
     }
 
     /// Adds what the tier holds to the series' digest.
-    pub(super) fn digest_into(&mut self, of: Of, hasher: &mut Sha256) {
+    pub(crate) fn digest_into(&mut self, of: Of, hasher: &mut Sha256) {
         let complete = self.digest.get_or_insert_with(|| {
             let mut hasher = Sha256::new();
             for (start, digest) in &self.digests {
@@ -238,7 +254,7 @@ impl Pages {
     }
 
     /// Appends what the store has not: the newest page and the open bucket.
-    pub(super) fn write_newest(&self, of: Of, bytes: &mut Vec<u8>) {
+    pub(crate) fn write_newest(&self, of: Of, bytes: &mut Vec<u8>) {
         let Some(newest) = &self.newest else { return varint::write(bytes, 0) };
         varint::write(bytes, 1);
         varint::write(bytes, newest.start.0);
@@ -249,7 +265,7 @@ impl Pages {
     }
 
     /// Takes what [`Pages::write_newest`] wrote off the front; `None` for anything else.
-    pub(super) fn read_newest(&mut self, of: Of, bytes: &mut &[u8]) -> Option<()> {
+    pub(crate) fn read_newest(&mut self, of: Of, bytes: &mut &[u8]) -> Option<()> {
         if varint::read(bytes)? == 0 {
             return Some(());
         }
@@ -265,6 +281,17 @@ impl Pages {
         self.newest = Some(Newest { start, page, open });
         Some(())
     }
+}
+
+fn without(of: Of, page_start: TimeNs, page: &Page, starts: &Range<TimeNs>) -> Page {
+    let mut kept = Page::default();
+    for entry in page.entries() {
+        let bucket = page::bucket_of(of.tier, page_start, &entry);
+        if !starts.contains(&bucket.start) {
+            kept.push(entry.place, &bucket.tally);
+        }
+    }
+    kept
 }
 
 fn digest_of(page: &Page) -> Hash {

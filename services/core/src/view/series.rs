@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use spark_schemas::event::Observed;
+use spark_schemas::event::{Observed, TimeSpan};
 use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::{Bucket, BucketStore, Tally};
+use crate::maintenance::whole_buckets;
 use crate::series::{Expectation, NotKept, Series, Span};
 use crate::window::{Tier, Window};
 
@@ -94,10 +95,37 @@ impl<'a> SeriesView<'a> {
         self.kept.iter().flat_map(move |(series, store)| series.buckets(tier, starts.clone(), *store))
     }
 
-    /// Adds to `sum` what happened in `window` up to `at`.
-    pub(super) fn add_window(&self, window: Window, at: TimeNs, sum: &mut Tally) -> Result<(), NotKept> {
-        self.kept.iter().try_for_each(|(series, store)| series.add_window(window, at, *store, sum))
+    /// Adds to `sum` what happened in `window` up to `at`, but for its whole buckets in `excluded`.
+    pub(super) fn add_window(
+        &self,
+        window: Window,
+        at: TimeNs,
+        excluded: &[TimeSpan],
+        sum: &mut Tally,
+    ) -> Result<(), NotKept> {
+        for (series, store) in &self.kept {
+            series.add_window(window, at, *store, sum)?;
+            for starts in cut(window, at, excluded) {
+                series.subtract_range(window.tier(), starts, *store, sum);
+            }
+        }
+        Ok(())
     }
+
+    /// How many observations are due at `at` of the slots in `window`, but for its whole buckets in `excluded`.
+    pub(super) fn due(&self, window: Window, at: TimeNs, excluded: &[TimeSpan]) -> u64 {
+        let due_from = |from: TimeNs| self.expectation.due(from, at);
+        let left_out = cut(window, at, excluded).map(|starts| due_from(starts.start) - due_from(starts.end));
+        due_from(window.first_bucket(at)).saturating_sub(left_out.sum())
+    }
+}
+
+/// The buckets of the window that ends at `at` which lie wholly in one of `excluded`, by their starts.
+fn cut(window: Window, at: TimeNs, excluded: &[TimeSpan]) -> impl Iterator<Item = Range<TimeNs>> {
+    let (first, past) = (window.first_bucket(at), TimeNs(at.0.saturating_add(1)));
+    let inside =
+        whole_buckets(excluded, window.tier()).map(move |starts| starts.start.max(first)..starts.end.min(past));
+    inside.filter(|starts| !starts.is_empty())
 }
 
 /// What an agent says holds; where it says nothing, what the configuration declares of it. Of what it says in several

@@ -4,6 +4,7 @@
 
 pub mod history;
 pub mod oracle;
+pub mod spark;
 
 use spark_core::bucket::BucketStore;
 use spark_core::fold::{Applied, State};

@@ -13,7 +13,7 @@ use super::connect::{Client, NotConnected};
 use super::publish;
 use super::reader::Reader;
 use super::settings::{self, Faults};
-use super::stream;
+use super::{rescue, stream};
 use crate::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError};
 
 /// How long a question waits for a connection that was just lost. Short: who asks, asks again.
@@ -83,7 +83,7 @@ impl JetStreamLog {
         }
     }
 
-    async fn info(&self) -> Result<Info, OpenError> {
+    pub(super) async fn info(&self) -> Result<Info, OpenError> {
         let stream = self.stream.clone();
         self.client.connected(Instant::now() + CONNECTION_PATIENCE).await?;
         stream::info(&self.context, self.partition).await.map_err(|source| {
@@ -126,6 +126,15 @@ impl EventLog for JetStreamLog {
             OpenError::Unsafe { .. } => ReadError::Unsafe(error.into()),
             _ => ReadError::Unavailable(error.into()),
         })
+    }
+
+    /// By asking for the one message, which is cheaper than a consumer.
+    async fn received_ns(&self, from: u64) -> Result<u64, ReadError> {
+        let found = rescue::message_from(&self.context, self.partition, from).await;
+        match found.map_err(|error| ReadError::Unavailable(error.into()))? {
+            Some(message) => Ok(message.received_ns),
+            None => Err(ReadError::Closed),
+        }
     }
 }
 

@@ -2,21 +2,16 @@
 
 use std::num::NonZeroU16;
 
-use async_nats::jetstream::ErrorCode;
-use spark_schemas::{Name, subject};
+use spark_schemas::Name;
 
 use super::connect::Client;
-use super::log::OpenError;
-use super::{settings, stream};
+use super::log::{JetStreamLog, OpenError};
+use super::settings;
 
 /// How many partitions the log has, as the stream of `partition` says. It is fixed by `spark nats init`.
 pub async fn partitions(client: &Client, partition: u16) -> Result<NonZeroU16, OpenError> {
-    let stream = subject::stream(partition);
-    match stream::info(&client.jetstream(), partition).await {
-        Ok(info) => Ok(settings::partitions(&info.config)),
-        Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => Err(OpenError::Missing { stream }),
-        Err(source) => Err(OpenError::Api { stream, source }),
-    }
+    let info = JetStreamLog::new(client, partition).info().await?;
+    Ok(settings::partitions(&info.config))
 }
 
 /// The partition of an agent's observations: FNV-1a (64 bits) of its name, modulo the number of partitions.

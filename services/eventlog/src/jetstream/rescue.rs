@@ -2,7 +2,7 @@
 //!
 //! The server stores headers as they come, but async-nats ends the connection over one that it can't parse, for
 //! example a line without a colon. Whoever may publish one frame could stop every reader with it. JetStream's API gives
-//! the same message as JSON.
+//! the same message as JSON. It is also how to look at one message without a consumer.
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;

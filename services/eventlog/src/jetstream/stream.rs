@@ -80,20 +80,33 @@ pub enum InitError {
     },
 }
 
-/// Makes the streams that are missing. One with other settings is an error that names each; it is left as it is.
+/// Makes the streams that are missing. One with other settings is an error that names each; nothing is made or changed
+/// then. Any stream that is there says how many partitions the log has, also when others were deleted.
 pub async fn init(client: &Client, options: &InitOptions) -> Result<Vec<Initialised>, InitError> {
     let context = client.jetstream();
+    let partitions = options.partitions.get();
     let mut all = Vec::new();
-    for partition in 0..options.partitions.get() {
-        let stream = subject::stream(partition);
+    // One more than asked for: with that one there, too few are asked for.
+    for partition in 0..=partitions {
         let wanted = settings::wanted(partition, options);
-        all.push(match info(&context, partition).await {
-            Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => create(&context, wanted).await?,
-            Err(source) => return Err(InitError::Api { stream, source }),
-            Ok(found) => reconcile(&context, found.config, wanted, options.update).await?,
-        });
+        let found = match info(&context, partition).await {
+            Ok(found) => Some(found.config),
+            Err(error) if error.is(ErrorCode::STREAM_NOT_FOUND) => None,
+            Err(source) => return Err(InitError::Api { stream: wanted.name, source }),
+        };
+        if let Some(found) = &found {
+            refuse_fewer(found, options)?;
+        }
+        if partition < partitions {
+            let plan = Plan::of(found, &wanted, options.update)?;
+            all.push((wanted, plan));
+        }
     }
-    Ok(all)
+    let mut done = Vec::new();
+    for (wanted, plan) in all {
+        done.push(plan.carry_out(&context, wanted).await?);
+    }
+    Ok(done)
 }
 
 /// The stream of `partition` as the server has it.
@@ -101,35 +114,43 @@ pub(super) async fn info(context: &Context, partition: u16) -> Result<Info, ApiE
     api::ask(context, format!("STREAM.INFO.{}", subject::stream(partition)), &json!({})).await
 }
 
-async fn create(context: &Context, wanted: Config) -> Result<Initialised, InitError> {
-    let stream = wanted.name.clone();
-    match api::ask::<_, Info>(context, format!("STREAM.CREATE.{stream}"), &wanted).await {
-        Ok(_) => Ok(Initialised { stream, outcome: Outcome::Created }),
-        Err(source) => Err(InitError::Api { stream, source }),
+fn refuse_fewer(found: &Config, options: &InitOptions) -> Result<(), InitError> {
+    match settings::partitions(found) {
+        found if found > options.partitions => Err(InitError::Fewer { found, wanted: options.partitions }),
+        _ => Ok(()),
     }
 }
 
-async fn reconcile(
-    context: &Context,
-    found: Config,
-    wanted: Config,
-    may_update: bool,
-) -> Result<Initialised, InitError> {
-    let stream = wanted.name.clone();
-    let (there, asked) = (settings::partitions(&found), settings::partitions(&wanted));
-    if there > asked {
-        return Err(InitError::Fewer { found: there, wanted: asked });
+/// What is to be done for a stream.
+enum Plan {
+    Create,
+    Keep,
+    Update(Box<Config>, Differences),
+}
+
+impl Plan {
+    fn of(found: Option<Config>, wanted: &Config, may_update: bool) -> Result<Self, InitError> {
+        let Some(found) = found else { return Ok(Self::Create) };
+        let differences = settings::differences(&found, wanted);
+        if differences.0.is_empty() {
+            return Ok(Self::Keep);
+        }
+        if !may_update || differences.0.iter().any(|difference| !difference.can_change) {
+            return Err(InitError::Differs { stream: wanted.name.clone(), differences });
+        }
+        Ok(Self::Update(Box::new(settings::with_choices(found, wanted)), differences))
     }
-    let differences = settings::differences(&found, &wanted);
-    if differences.0.is_empty() {
-        return Ok(Initialised { stream, outcome: Outcome::Unchanged });
-    }
-    if !may_update || differences.0.iter().any(|difference| !difference.can_change) {
-        return Err(InitError::Differs { stream, differences });
-    }
-    let changed = settings::with_choices(found, &wanted);
-    match api::ask::<_, Info>(context, format!("STREAM.UPDATE.{stream}"), &changed).await {
-        Ok(_) => Ok(Initialised { stream, outcome: Outcome::Updated(differences) }),
-        Err(source) => Err(InitError::Api { stream, source }),
+
+    async fn carry_out(self, context: &Context, wanted: Config) -> Result<Initialised, InitError> {
+        let stream = wanted.name.clone();
+        let (request, config, outcome) = match self {
+            Self::Keep => return Ok(Initialised { stream, outcome: Outcome::Unchanged }),
+            Self::Create => ("CREATE", wanted, Outcome::Created),
+            Self::Update(changed, differences) => ("UPDATE", *changed, Outcome::Updated(differences)),
+        };
+        match api::ask::<_, Info>(context, format!("STREAM.{request}.{stream}"), &config).await {
+            Ok(_) => Ok(Initialised { stream, outcome }),
+            Err(source) => Err(InitError::Api { stream, source }),
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use spark_eventlog::{Appended, EventLog, LogReader, Outgoing, ReadError, Recorded};
+use spark_eventlog::{Appended, EventLog, LogReader, Outgoing, ReadError, Recorded, range};
 use spark_schemas::{Boot, Class, EventSubject, FRAME_BYTES_MAX, MsgId, Name};
 
 /// No step takes this long unless it hangs.
@@ -32,6 +32,7 @@ macro_rules! suite {
             a_cancelled_read_loses_nothing,
             two_readers_see_the_same,
             received_times_do_not_run_back,
+            a_range_of_time_has_its_frames_and_no_others,
         );
     };
     ($fresh:path: $($check:ident,)+) => {
@@ -245,5 +246,35 @@ pub async fn read_error(log: &dyn EventLog, from: u64) -> ReadError {
         if let Err(error) = tokio::time::timeout(DEADLINE, reader.next_batch()).await.expect("in time") {
             return error;
         }
+    }
+}
+
+pub async fn a_range_of_time_has_its_frames_and_no_others(log: Arc<dyn EventLog>) {
+    let within = async |from_ns: u64, to_ns: u64, last_seq: u64| {
+        let mut seqs = Vec::new();
+        range::received_within(&*log, from_ns..to_ns, last_seq, |frame| seqs.push(frame.seq)).await.unwrap();
+        seqs
+    };
+    assert_eq!(within(0, u64::MAX, u64::MAX).await, [0; 0], "an empty log");
+    for seq in 0..40 {
+        log.append(frames(seq, seq + 1)).await.unwrap();
+    }
+    let all = read_all(&*log, 1).await;
+    let times: Vec<u64> = all.iter().map(|frame| frame.received_ns).collect();
+    let (first, last) = (times[0], times[39]);
+    for (from_ns, to_ns, last_seq) in [
+        (0, u64::MAX, u64::MAX),
+        (0, u64::MAX, 17),
+        (first, last, 40),
+        (first + 1, last + 1, 40),
+        (times[10], times[30], 40),
+        (times[10], times[30], 20),
+        (times[20], times[20], 40),
+        (last + 1, u64::MAX, 40),
+        (0, first, 40),
+    ] {
+        let is_in = |frame: &&Recorded| (from_ns..to_ns).contains(&frame.received_ns) && frame.seq <= last_seq;
+        let expected: Vec<u64> = all.iter().filter(is_in).map(|frame| frame.seq).collect();
+        assert_eq!(within(from_ns, to_ns, last_seq).await, expected, "{from_ns} to {to_ns}, up to {last_seq}");
     }
 }

@@ -23,6 +23,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Server {
     folder: TempDir,
     extra_config: String,
+    /// More settings of JetStream; `None` without it.
+    jetstream: Option<&'static str>,
     port: u16,
     process: Option<Child>,
 }
@@ -36,9 +38,16 @@ impl Server {
     /// As [`Server::start`], with more lines of configuration.
     pub async fn start_with(extra_config: &str) -> Self {
         let folder = tempfile::tempdir().expect("make a folder for the server");
-        let mut server = Self { folder, extra_config: extra_config.to_owned(), port: 0, process: None };
+        let jetstream = Some("");
+        let mut server = Self { folder, extra_config: extra_config.to_owned(), jetstream, port: 0, process: None };
         server.start_again().await;
         server
+    }
+
+    /// Starts the server again with more settings of JetStream, or without it.
+    pub async fn start_again_with_jetstream(&mut self, jetstream: Option<&'static str>) {
+        self.jetstream = jetstream;
+        self.start_again().await;
     }
 
     /// Starts the server again on the same folder and port.
@@ -136,11 +145,10 @@ impl Server {
 
     fn config(&self, store: &Path, ports: &Path) -> String {
         let port = if self.port == 0 { -1 } else { i32::from(self.port) };
-        format!(
-            "listen: \"127.0.0.1:{port}\"\nports_file_dir: {ports:?}\n\
-             jetstream {{ store_dir: {store:?}, sync_interval: always }}\n{}\n",
-            self.extra_config
-        )
+        let jetstream =
+            self.jetstream.map(|more| format!("jetstream {{ store_dir: {store:?}, sync_interval: always\n{more} }}\n"));
+        let (jetstream, more) = (jetstream.unwrap_or_default(), &self.extra_config);
+        format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: {ports:?}\n{jetstream}{more}\n")
     }
 
     fn log_path(&self) -> PathBuf {

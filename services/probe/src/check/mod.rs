@@ -7,7 +7,6 @@ mod dns;
 mod http;
 mod prepare;
 mod resolve;
-mod stream;
 mod tls;
 
 use std::fmt;
@@ -59,7 +58,7 @@ pub struct CheckOutcome {
     pub status: Option<u16>,
     /// Where the time went.
     pub phases: Phases,
-    /// When the certificate that was shown expires.
+    /// When the certificate that was shown expires; of several hops' the soonest.
     pub certificate_expires_ns: Option<TimeNs>,
 }
 
@@ -91,6 +90,13 @@ struct Seen {
     phases: Phases,
     status: Option<u16>,
     certificate_expires_ns: Option<TimeNs>,
+}
+
+impl Seen {
+    /// A certificate was shown that expires then. Of several, one for each hop, the first to expire breaks the check.
+    fn shown(&mut self, expires: Option<TimeNs>) {
+        self.certificate_expires_ns = self.certificate_expires_ns.into_iter().chain(expires).min();
+    }
 }
 
 /// What a check is busy with, for the sentence about a timeout.

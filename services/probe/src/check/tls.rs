@@ -165,7 +165,7 @@ impl TlsPart {
         let stream = handshake.await.map_err(|error| failed_handshake(&error, seen))?;
         add_us(&mut seen.phases.tls_us, us_since(begun));
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        seen.certificate_expires_ns = leaf.and_then(|leaf| expiry(leaf));
+        seen.shown(leaf.and_then(|leaf| expiry(leaf)));
         Ok(Box::new(stream))
     }
 }
@@ -174,7 +174,7 @@ fn failed_handshake(error: &io::Error, seen: &mut Seen) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
-            seen.certificate_expires_ns = Some(TimeNs(not_after.as_secs().saturating_mul(TimeNs::SECOND)));
+            seen.shown(Some(TimeNs(not_after.as_secs().saturating_mul(TimeNs::SECOND))));
             Failure::new(FailReason::Tls, tls_text("the certificate has expired", error))
         }
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {

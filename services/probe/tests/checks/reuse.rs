@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use spark_core::config::Connection;
+use spark_core::config::{Connection, StatusRanges};
+use spark_schemas::event::FailReason;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::servers::{Server, accept, http, read_head};
-use crate::{NOW, assert_ok, prepare, target};
+use crate::{NOW, assert_failed, assert_ok, prepare, target};
 
 /// Answers so many requests on each connection, then closes it without a word; counts connections.
 async fn keeps_open(requests_max: usize, answer: String) -> (Server, Arc<AtomicUsize>) {
@@ -64,6 +65,23 @@ async fn a_connection_that_was_closed_meanwhile_is_made_anew() {
     }
     assert!((5..=9).contains(&connections.load(Relaxed)), "{connections:?}");
     assert_eq!(server.requests.lock().unwrap().len(), 9);
+}
+
+#[tokio::test]
+async fn a_broken_condition_costs_no_connection() {
+    let (server, connections) = keeps_open(usize::MAX, http(503, "busy")).await;
+    let mut target = target(&server.url("/"));
+    target.connection = Connection::Reuse;
+    for expect_status in ["200", "503"] {
+        target.expect_status = StatusRanges(vec![expect_status.parse().unwrap()]);
+        target.expect_body = Some("ok".to_owned());
+        let reason = if expect_status == "200" { FailReason::Status } else { FailReason::Body };
+        let check = prepare(&target);
+        for _ in 0..3 {
+            assert_failed(&check.run(NOW).await, reason, "");
+        }
+        assert_eq!(connections.swap(0, Relaxed), 1, "{reason:?}");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,10 @@ impl Authority {
 
     /// An HTTPS server for `names` whose certificate expires in the year `expires`.
     async fn server(&self, names: &[&str], expires: i32) -> Server {
+        self.server_that_says(names, expires, http(200, "secure")).await
+    }
+
+    async fn server_that_says(&self, names: &[&str], expires: i32, answer: String) -> Server {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -57,10 +61,10 @@ impl Authority {
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         accept(move |stream, requests| {
-            let acceptor = acceptor.clone();
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
             async move {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
-                    answer_once(&mut stream, &requests, http(200, "secure").as_bytes()).await;
+                    answer_once(&mut stream, &requests, answer.as_bytes()).await;
                 }
             }
         })
@@ -102,6 +106,27 @@ async fn a_certificate_that_expires_too_soon_fails_by_the_configured_days() {
     let seen = check.run(TimeNs(expires.0 - 30 * DAY_NS + 1)).await;
     assert_failed(&seen, FailReason::Certificate, "expires in 29 days, expected at least 30");
     assert_eq!(seen.status, Some(200));
+}
+
+#[tokio::test]
+async fn of_several_hops_the_certificate_that_expires_first_counts() {
+    let authority = Authority::new("ours");
+    for (own, of_the_next) in [(2040, 2035), (2035, 2040)] {
+        let next = authority.server(&["localhost"], of_the_next).await;
+        let location = format!("https://localhost:{}/", next.address.port());
+        let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let server = authority.server_that_says(&["localhost"], own, redirect).await;
+        let mut target = authority.target(&server, "localhost");
+        target.redirects_max = 1;
+        target.certificate_days_min = Some(30);
+        let check = PreparedCheck::new(&target, &CheckContext::new(|_| None)).unwrap();
+        let soonest = TimeNs(u64::try_from(date_time_ymd(2035, 1, 1).unix_timestamp()).unwrap() * TimeNs::SECOND);
+        let seen = check.run(NOW).await;
+        assert_ok(&seen);
+        assert_eq!(seen.certificate_expires_ns, Some(soonest), "{own}, then {of_the_next}");
+        let seen = check.run(TimeNs(soonest.0 - 29 * DAY_NS)).await;
+        assert_failed(&seen, FailReason::Certificate, "expires in 29 days, expected at least 30");
+    }
 }
 
 #[tokio::test]

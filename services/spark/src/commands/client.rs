@@ -6,6 +6,8 @@ use anyhow::anyhow;
 use serde_json::Value;
 use url::Url;
 
+use crate::configuration::beneath;
+
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer of the API.
@@ -29,12 +31,12 @@ impl Answer {
 }
 
 /// The URL of an API path, with query parameters.
-pub fn api_url(base: &Url, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Url> {
-    let mut url = base.join(path)?;
+pub fn api_url(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+    let mut url = beneath(base, path);
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
-    Ok(url)
+    url
 }
 
 fn agent() -> ureq::Agent {
@@ -47,9 +49,27 @@ pub fn get(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().get(url.as_str()).call())
 }
 
-/// `POST url` without a body.
-pub fn post(url: &Url) -> anyhow::Result<Answer> {
-    read(url, agent().post(url.as_str()).send_empty())
+/// `POST url`, with or without a body.
+pub fn post(url: &Url, body: Option<&Value>) -> anyhow::Result<Answer> {
+    let request = agent().post(url.as_str());
+    read(
+        url,
+        match body {
+            Some(body) => request.content_type("application/json").send(body.to_string()),
+            None => request.send_empty(),
+        },
+    )
+}
+
+/// `POST url` with a body in JSON.
+pub fn post_json(url: &Url, body: &Value) -> anyhow::Result<Answer> {
+    let request = agent().post(url.as_str()).header("content-type", "application/json");
+    read(url, request.send(body.to_string()))
+}
+
+/// `DELETE url`
+pub fn delete(url: &Url) -> anyhow::Result<Answer> {
+    read(url, agent().delete(url.as_str()).call())
 }
 
 fn read(url: &Url, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Answer> {

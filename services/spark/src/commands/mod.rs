@@ -1,13 +1,22 @@
 //! Commands that ask a running Spark, or look at a file, and end.
 
+mod canary;
 mod check;
 mod client;
+mod declare;
 mod gate;
+mod manual;
 mod nats_accounts;
 mod nats_keys;
+mod progress;
 mod smoke;
+mod verify;
 
+pub use canary::{canary, verify_canary};
 pub use check::check;
+pub use declare::{deploy, maintenance};
 pub use gate::gate;
+pub use manual::{completions, man};
 pub use nats_keys::nats_keys;
 pub use smoke::smoke;
+pub use verify::verify_gate;

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use spark_schemas::{Name, subject};
 
+use crate::services::inbox_prefix;
+
 /// A program that has a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum User {
@@ -63,13 +65,13 @@ impl User {
         format!("SPARK-{}", self.stem())
     }
 
-    /// What its connection's inboxes start with: see `services::nats::connect`.
+    /// What its connection may listen to.
     fn inbox(&self) -> String {
         let user = match self {
             Self::Probe(agent) => agent.to_string(),
             other => other.stem(),
         };
-        format!("_INBOX_{user}.>")
+        format!("{}.>", inbox_prefix(&user))
     }
 
     fn api(&self) -> &'static [&'static str] {

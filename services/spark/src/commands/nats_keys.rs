@@ -14,6 +14,7 @@ use nkeys::{KeyPair, KeyPairType};
 
 use super::nats_accounts::{User, accounts};
 use crate::cli::NatsKeysArgs;
+use crate::output::say;
 
 const ACCOUNTS_FILE: &str = "accounts.conf";
 
@@ -28,20 +29,20 @@ pub fn nats_keys(args: &NatsKeysArgs) -> anyhow::Result<ExitCode> {
     for user in wanted {
         if users.insert(user.clone()) {
             make_key(dir, &user)?;
-            println!("{}: made", dir.join(format!("{}.nk", user.stem())).display());
+            say!("{}: made", dir.join(format!("{}.nk", user.stem())).display())?;
         }
     }
     let keys: Vec<(User, String)> =
         users.into_iter().map(|user| public_key(dir, &user).map(|key| (user, key))).collect::<Result<_, _>>()?;
     let path = dir.join(ACCOUNTS_FILE);
     write_at_once(&path, &accounts(&keys)).with_context(|| format!("write {}", path.display()))?;
-    println!("{}: {} users", path.display(), keys.len());
-    println!(
+    say!("{}: {} users", path.display(), keys.len())?;
+    say!(
         "A server that runs takes it over with `nats-server --signal reload`, said twice when an agent is new; each program \
          takes its --nkey FILE."
-    );
+    )?;
     if !keys.iter().any(|(user, _)| matches!(user, User::Probe(_))) {
-        println!("No probe has a key yet: give each with --agent NAME.");
+        say!("No probe has a key yet: give each with --agent NAME.")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
+use spark_aggregator::alerts::Alerts;
 use spark_aggregator::dead::dead_letters;
 use spark_aggregator::derived::{Derived, Publish};
 use spark_aggregator::duties::Duties;
@@ -19,7 +20,7 @@ use spark_eventlog::jetstream::{Client, JetStreamLog};
 use spark_eventlog::{EventLog, clock};
 
 use super::admin::{self, Admin};
-use super::nats::{self, NatsPublisher};
+use super::nats::{self, Follows, NatsPublisher};
 use super::partitions::{self, Stores, open_stream_projection};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
@@ -29,6 +30,7 @@ use super::web::render;
 use crate::cli::AggregatorArgs;
 use crate::configuration::{self, Overrides};
 use crate::edge;
+use crate::output::say;
 
 /// The name under which the aggregator declares.
 const CONTROL_AGENT: &str = "aggregator";
@@ -52,15 +54,15 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let stores = Stores { data: &args.common.data, name: "store" };
     let at_least = args.partitions.iter().max().map_or(1, |last| last.saturating_add(1));
     let partitions = partitions::known(&client, &stores, at_least).await;
-    let all: Vec<u16> = (0..partitions.get()).collect();
-    let owned = partitions::owned(&args.partitions, &all)?;
+    let owned = partitions::owned(&args.partitions, partitions)?;
     // What is derived is over all partitions: whoever declares follows those of others too.
     let leads = owned.contains(&DECLARING);
+    let follows = if leads { Follows::All(partitions) } else { Follows::Only(owned.clone()) };
 
     let folding = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
+    running.start(&folding, "NATS", move |stop| nats::until_let_in(nats, refusals, follows, stop));
     let (letters, office) = dead_letters();
     let post: Arc<dyn Publish> = Arc::new(NatsPublisher(client.publisher()));
     running.start(&folding, "dead letters", |stop| async move {
@@ -69,7 +71,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     });
     let mut projections = Vec::new();
     let mut declaring = None;
-    for partition in if leads { all } else { owned.clone() } {
+    for partition in if leads { (0..partitions.get()).collect() } else { owned.clone() } {
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
         let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());
@@ -104,7 +106,7 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         }
     };
     let admin = Admin { metrics: metrics_render, health };
-    println!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?);
+    say!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?)?;
     running.start(&folding, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&folding, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
@@ -120,7 +122,8 @@ async fn open_recorder(dir: PathBuf, partition: u16) -> anyhow::Result<Recorder>
     opened.context("open the archive")
 }
 
-/// The duties of the one aggregator that owns partition 0: the configuration, and what is derived over all partitions.
+/// The duties of the one aggregator that owns partition 0: the configuration, alerts, and what is derived over all
+/// partitions.
 fn lead(
     running: &mut Running,
     stage: &Stage,
@@ -137,6 +140,15 @@ fn lead(
     };
     running.start(stage, "derived messages", |stop| async move {
         derived.run(stop).await;
+        Ok(())
+    });
+    let alerts = Alerts {
+        projections: projections.clone(),
+        writer: Arc::clone(&duties.writer),
+        clock: Arc::clone(&duties.clock),
+    };
+    running.start(stage, "alerts", |stop| async move {
+        alerts.run(stop).await;
         Ok(())
     });
     let file = args.common.config.clone().map(|file| (file, overrides));

@@ -30,4 +30,8 @@ impl EventLog for Held {
     async fn bounds(&self) -> Result<Bounds, ReadError> {
         self.log.bounds().await
     }
+
+    async fn received_ns(&self, from: u64) -> Result<u64, ReadError> {
+        self.log.received_ns(from).await
+    }
 }

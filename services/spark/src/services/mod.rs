@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use crate::exit::Unusable;
 
 pub use aggregator::aggregator;
-pub use nats::nats_init;
+pub use nats::{inbox_prefix, nats_init};
 pub use probe::probe;
 pub use up::up;
 pub use web::web;

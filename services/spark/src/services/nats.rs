@@ -18,16 +18,22 @@ use spark_eventlog::jetstream::{
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::partitions::told_wrongly;
+use super::partitions::{owned, told_wrongly};
 use crate::cli::{NatsArgs, NatsInitArgs};
 use crate::edge;
 use crate::exit::Unusable;
+use crate::output::say;
 
 /// How long to wait before looking for the stream again.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_millis(100);
 const LOOK_AGAIN_LAST: Duration = Duration::from_secs(2);
 
-/// Who asks, and whom. Answers come on `_INBOX_<user>`, which nobody else may listen to where there are accounts.
+/// What the answers to a user's questions come on begins with: where there are accounts nobody else may listen there.
+pub fn inbox_prefix(user: &str) -> String {
+    format!("_INBOX_{user}")
+}
+
+/// Who asks, and whom.
 fn options(args: &NatsArgs, program: &str, user: &str) -> ConnectOptions {
     let credentials = match (&args.nkey, &args.creds) {
         (Some(seed), _) => Some(Credentials::NkeySeed(seed.clone())),
@@ -38,7 +44,7 @@ fn options(args: &NatsArgs, program: &str, user: &str) -> ConnectOptions {
         servers: args.servers.clone(),
         credentials,
         name: format!("spark {program}"),
-        inbox_prefix: Some(format!("_INBOX_{user}")),
+        inbox_prefix: Some(inbox_prefix(user)),
         ca_file: args.ca.clone(),
     }
 }
@@ -51,29 +57,54 @@ pub async fn connect(args: &NatsArgs, program: &str, user: &str) -> anyhow::Resu
 /// What the server did not permit, since before anything was asked.
 pub type Refusals = broadcast::Receiver<Arc<str>>;
 
+/// What a service was started for when NATS could not be asked.
+pub enum Follows {
+    /// Every partition; there are so many.
+    All(NonZeroU16),
+    /// These, however many others there are.
+    Only(Vec<u16>),
+}
+
+impl Follows {
+    /// The partition whose stream is asked.
+    fn first(&self) -> u16 {
+        match self {
+            Self::All(_) => DECLARING,
+            Self::Only(partitions) => partitions.first().copied().unwrap_or(DECLARING),
+        }
+    }
+
+    fn refuse_unless_of(&self, found: NonZeroU16) -> anyhow::Result<()> {
+        match self {
+            Self::All(partitions) => ensure!(
+                found == *partitions,
+                "the log has {found} partitions, and this service was started for {partitions} when NATS could not be \
+                 asked: start it again"
+            ),
+            Self::Only(partitions) => drop(owned(partitions, found)?),
+        }
+        Ok(())
+    }
+}
+
 /// Waits for the first server, and for the log; a server that does not let the service in, or is too old, ends it, and so
-/// does a log of another number of partitions than the service was started for: waiting mends neither.
+/// does a log that has not the partitions that the service follows: waiting mends neither.
 pub async fn until_let_in(
     client: Client,
     mut refusals: Refusals,
-    partitions: NonZeroU16,
+    follows: Follows,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let let_in = async {
         client.established().await?;
         let found = loop {
-            match jetstream::partitions(&client, DECLARING).await {
+            match jetstream::partitions(&client, follows.first()).await {
                 Ok(found) => break found,
                 Err(_the_fold_says_why) => refuse_when_refused(&mut refusals)?,
             }
             tokio::time::sleep(LOOK_AGAIN_LAST).await;
         };
-        ensure!(
-            found == partitions,
-            "the log has {found} partitions, and this service was started for {partitions} when NATS could not be \
-             asked: start it again"
-        );
-        anyhow::Ok(())
+        follows.refuse_unless_of(found)
     };
     if let Some(let_in) = stop.run_until_cancelled(let_in).await {
         let_in?;
@@ -166,9 +197,9 @@ pub fn nats_init(args: NatsInitArgs) -> anyhow::Result<ExitCode> {
         let streams = jetstream::init(&client, &options).await.context("make the streams")?;
         for stream in streams {
             match stream.outcome {
-                Outcome::Created => println!("stream {}: created", stream.stream),
-                Outcome::Unchanged => println!("stream {}: is there", stream.stream),
-                Outcome::Updated(changes) => println!("stream {}: changed ({changes})", stream.stream),
+                Outcome::Created => say!("stream {}: created", stream.stream)?,
+                Outcome::Unchanged => say!("stream {}: is there", stream.stream)?,
+                Outcome::Updated(changes) => say!("stream {}: changed ({changes})", stream.stream)?,
             }
         }
         client.close().await;

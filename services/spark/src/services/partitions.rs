@@ -50,17 +50,14 @@ async fn ask(client: &Client) -> Option<NonZeroU16> {
     tokio::time::timeout(PATIENCE, asked).await.ok()?
 }
 
-/// The partitions of `all` that `asked` names: all of them when it names none.
-pub fn owned(asked: &[u16], all: &[u16]) -> Result<Vec<u16>, Unusable> {
-    if asked.is_empty() {
-        return Ok(all.to_vec());
-    }
+/// The partitions of a log of so many that `asked` names: all of them when it names none.
+pub fn owned(asked: &[u16], partitions: NonZeroU16) -> Result<Vec<u16>, Unusable> {
+    let all = 0..partitions.get();
     match asked.iter().find(|partition| !all.contains(partition)) {
         Some(missing) => Err(Unusable::Setting(format!(
-            "there is no partition {missing}: the log has {}, numbered from 0",
-            all.len()
+            "there is no partition {missing}: the log has {partitions}, numbered from 0"
         ))),
-        None => Ok(all.iter().copied().filter(|partition| asked.contains(partition)).collect()),
+        None => Ok(all.filter(|partition| asked.is_empty() || asked.contains(partition)).collect()),
     }
 }
 
@@ -99,9 +96,10 @@ mod tests {
 
     #[test]
     fn an_aggregator_owns_what_it_is_told_of_what_there_is() {
-        assert_eq!(owned(&[], &[0, 1, 2]).unwrap(), [0, 1, 2]);
-        assert_eq!(owned(&[2, 0, 2], &[0, 1, 2]).unwrap(), [0, 2]);
-        let error = owned(&[1, 3], &[0, 1, 2]).unwrap_err().to_string();
+        let three = NonZeroU16::new(3).unwrap();
+        assert_eq!(owned(&[], three).unwrap(), [0, 1, 2]);
+        assert_eq!(owned(&[2, 0, 2], three).unwrap(), [0, 2]);
+        let error = owned(&[1, 3], three).unwrap_err().to_string();
         assert!(error.contains("there is no partition 3: the log has 3, numbered from 0"), "{error}");
     }
 }

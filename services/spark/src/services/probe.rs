@@ -18,6 +18,7 @@ use super::{nats, partitions, prepare_data};
 use crate::cli::ProbeArgs;
 use crate::configuration::{self, Overrides};
 use crate::edge;
+use crate::output::say;
 
 /// What the admin endpoint says of the way to the log: whether a server is connected at this moment, and what is still
 /// missing since the start.
@@ -61,7 +62,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
         // Without a connection observations wait in the outbox: the agent still works.
         health: Box::new(move || (true, way_to_the_log(&connection, &waiting_for))),
     };
-    println!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?);
+    say!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?)?;
     running.start(&serving, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 

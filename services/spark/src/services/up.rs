@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use spark_aggregator::alerts::Alerts;
 use spark_aggregator::duties::Duties;
 use spark_aggregator::follow::Follow;
 use spark_core::config::Config;
@@ -29,6 +30,7 @@ use super::web::app;
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::UpArgs;
 use crate::configuration::{self, Overrides};
+use crate::output::say;
 use crate::{demo, edge, stand_in};
 
 /// The probe's name on a single machine.
@@ -91,6 +93,8 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let app = app(
         projection.clone().into(),
         LogMode::Archive,
+        vec![Arc::clone(&log)],
+        Arc::clone(&context),
         Arc::clone(&control),
         build,
         started,
@@ -122,6 +126,12 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     });
 
     let duties = || Duties { projection: projection.clone(), writer: Arc::clone(&control), clock: Arc::clone(&clock) };
+    let alerts =
+        Alerts { projections: projection.clone().into(), writer: Arc::clone(&control), clock: Arc::clone(&clock) };
+    running.start(&probing, "alerts", |stop| async move {
+        alerts.run(stop).await;
+        Ok(())
+    });
     let chores = duties();
     running.start(&probing, "duties", |stop| async move {
         chores.run(stop).await;
@@ -134,7 +144,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     };
     running.start(&probing, "configuration", |stop| keeper.run(config, stop));
 
-    say_where_to_look(&web_url, &args, is_stand_in);
+    say_where_to_look(&web_url, &args, is_stand_in)?;
     running.until_asked_to_stop().await;
     // In the order of the flow: no new observations, everything folded and kept, then the last answers.
     for stage in [&probing, &folding, &serving] {
@@ -195,20 +205,20 @@ impl Extras {
     }
 }
 
-fn say_where_to_look(web_url: &Url, args: &UpArgs, is_stand_in: bool) {
-    println!("Spark is up: {web_url}");
-    println!("  dashboard  {web_url}dashboard");
-    println!("  health     {web_url}api/healthz");
-    println!("  gate       spark gate --url {web_url}");
-    println!("  data       {}", args.common.data.display());
+fn say_where_to_look(web_url: &Url, args: &UpArgs, is_stand_in: bool) -> std::io::Result<()> {
+    say!("Spark is up: {web_url}")?;
+    say!("  dashboard  {web_url}dashboard")?;
+    say!("  health     {web_url}api/healthz")?;
+    say!("  gate       spark gate --url {web_url}")?;
+    say!("  data       {}", args.common.data.display())?;
     if is_stand_in {
-        println!("  executor   a stand-in, since nothing listens on port 4001 (SPARK_EXECUTOR_URL names a real one)");
+        say!("  executor   a stand-in, since nothing listens on port 4001 (SPARK_EXECUTOR_URL names a real one)")?;
     }
     if args.demo {
-        println!("  demo       three services that misbehave on a script of ten minutes");
+        say!("  demo       three services that misbehave on a script of ten minutes")?;
     }
     if args.common.config.is_none() && Path::new("spark.toml").exists() {
-        println!("  note       there is a spark.toml here that is not used; give --config spark.toml to use it");
+        say!("  note       there is a spark.toml here that is not used; give --config spark.toml to use it")?;
     }
-    println!("Stop with Ctrl+C.");
+    say!("Stop with Ctrl+C.")
 }

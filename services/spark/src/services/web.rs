@@ -11,15 +11,19 @@ use spark_core::view::DECLARING;
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{EventLog, clock};
+use spark_probe::check::CheckContext;
 use spark_schemas::TimeNs;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
+use super::nats::Follows;
 use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
 use super::up::writer;
 use super::{nats, prepare_data, refuse_to_expose};
+use crate::canary::CanaryProbing;
 use crate::cli::WebArgs;
+use crate::output::say;
 use crate::{edge, stand_in};
 
 /// The name under which the web service decides.
@@ -47,13 +51,14 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     let serving = Stage::default();
     let mut running = Running::default();
     let nats = client.clone();
-    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, partitions, stop));
-    let mut projections = Vec::new();
+    running.start(&serving, "NATS", move |stop| nats::until_let_in(nats, refusals, Follows::All(partitions), stop));
+    let (mut projections, mut logs) = (Vec::new(), Vec::new());
     let mut control = None;
     for partition in 0..partitions.get() {
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
         let projection = open_stream_projection(&stores, partition).await?;
         projections.push(projection.clone());
+        logs.push(Arc::clone(&log));
         if partition == DECLARING {
             control = Some(writer(&log, partition, CONTROL_AGENT)?);
         }
@@ -69,8 +74,20 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
     if let Some(listener) = stand_in {
         running.start(&serving, "stand-in executor", |stop| async move { Ok(stand_in::serve(listener, stop).await?) });
     }
-    let app = app(projections.into(), LogMode::Jetstream, control, build, started, &listener, is_stand_in, &metrics)?;
-    println!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?);
+    let context = Arc::new(CheckContext::new(|name| std::env::var(name).ok()));
+    let app = app(
+        projections.into(),
+        LogMode::Jetstream,
+        logs,
+        context,
+        control,
+        build,
+        started,
+        &listener,
+        is_stand_in,
+        &metrics,
+    )?;
+    say!("Spark's pages: {}", crate::configuration::local_url(listener.local_addr()?)?)?;
     running.start(&serving, "web", |stop| async move { Ok(spark_web::serve(listener, app, stop).await?) });
     running.start(&serving, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
@@ -85,6 +102,8 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn app(
     projections: Projections,
     log_mode: LogMode,
+    logs: Vec<Arc<dyn EventLog>>,
+    checks: Arc<CheckContext>,
     writer: Arc<EventWriter>,
     build: BuildInfo,
     started: TimeNs,
@@ -96,6 +115,8 @@ pub(super) fn app(
         metrics_render: render(&projections, metrics),
         projections,
         log_mode,
+        logs,
+        probing: Arc::new(CanaryProbing::new(checks)),
         writer,
         clock: clock::system(),
         build,
@@ -110,7 +131,7 @@ pub(super) fn app(
 pub(super) fn render(projections: &Projections, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
     let (projections, metrics) = (projections.clone(), metrics.clone());
     Box::new(move || {
-        projections.view(clock::wall_now(), |view| gauges::set(&view));
+        gauges::set(&projections, clock::wall_now());
         metrics.render()
     })
 }

@@ -35,7 +35,7 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<J
     let (policy, rejected) = server.view(server.now(), |view| {
         let declarations = view.declarations();
         (declarations.policy.clone(), declarations.config_rejected.clone())
-    });
+    })?;
     let Some(policy) = policy else {
         let detail = "No configuration has come into force yet: the log has none.".to_owned();
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-config", "There is no configuration yet", detail));

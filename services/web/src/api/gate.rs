@@ -6,24 +6,26 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use spark_core::gate::{Circumstances, decide};
-use spark_core::view::{Part, rfc3339};
-use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
+use spark_core::gate::{Circumstances, decide, withhold};
+use spark_core::view::rfc3339;
+use spark_schemas::event::{
+    AppliedWaiver, CheckResult, CheckVerdict, ComponentState, GateDecided, StreamPosition, Verdict,
+};
 use spark_schemas::{Event, TimeNs, metric};
 
 use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
 use crate::standing::Standing;
 
 /// Who asks, when nobody says.
-const ANONYMOUS: &str = "api";
+pub(crate) const ANONYMOUS: &str = "api";
+/// How long it may be who asks.
+const BY_BYTES_MAX: usize = 200;
 
 /// A decision as scripts read it.
 #[derive(Debug, Serialize)]
@@ -33,11 +35,30 @@ pub(crate) struct Body {
     profile: String,
     at: String,
     checks: Vec<Check>,
+    /// The waivers that applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
     evidence: Evidence,
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
+struct Waiver {
+    check: String,
+    until: String,
+    reason: String,
+    by: String,
+}
+
+impl From<AppliedWaiver> for Waiver {
+    fn from(waiver: AppliedWaiver) -> Self {
+        let AppliedWaiver { check, until_ns, reason, by } = waiver;
+        Self { check: check.into(), until: rfc3339(until_ns), reason, by }
+    }
+}
+
+/// A check as scripts read it, of the gate and of canaries.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
     id: String,
     verdict: CheckVerdict,
     /// A number for a figure, a text for a state, null when there was none.
@@ -54,6 +75,7 @@ struct Check {
 #[serde(rename_all = "camelCase")]
 struct Evidence {
     positions: Vec<StreamPosition>,
+    components: Vec<ComponentState>,
     policy_digest: String,
     state_digest: String,
     semantics: u32,
@@ -73,8 +95,10 @@ impl Body {
             profile: decided.profile.to_string(),
             at: rfc3339(decided.at_ns),
             checks: decided.checks.into_iter().map(Check::from).collect(),
+            waivers: decided.waivers.into_iter().map(Waiver::from).collect(),
             evidence: Evidence {
                 positions: decided.positions,
+                components: decided.components,
                 policy_digest: decided.policy_digest.into(),
                 state_digest: decided.state_digest.into(),
                 semantics: decided.semantics,
@@ -128,7 +152,9 @@ impl Request {
                 Problem::bad_request(format!("The body is not {{\"by\", \"profile\"}} in JSON: {error}."))
             })?;
         match &request.by {
-            Some(by) if by.len() > 200 => Err(Problem::bad_request("\"by\" has at most 200 bytes.".to_owned())),
+            Some(by) if by.len() > BY_BYTES_MAX => {
+                Err(Problem::bad_request("\"by\" has at most 200 bytes.".to_owned()))
+            }
             _ => Ok(request),
         }
     }
@@ -150,23 +176,69 @@ pub(crate) async fn decide_now(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Body>, Problem> {
     let params = Params::strict(&uri, &["profile"])?;
-    let body = body.map_err(|rejection| {
-        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
-    })?;
-    let request = Request::read(&body)?;
+    let request = Request::read(&read(body)?)?;
     let profile = request.profile.as_deref().or(params.get("profile"));
+    let (decided, seq) = decide_and_record(&server, profile, request.by.as_deref().unwrap_or(ANONYMOUS)).await?;
+    Ok(Json(Body::new(decided, seq)))
+}
+
+/// Decides for deployment tools that tell a webhook's answer by its status alone, and send what they like: 200 when it is
+/// safe, 412 when a check failed, 503 when nobody can tell.
+pub(crate) async fn webhook(
+    State(server): State<Arc<Server>>,
+    uri: Uri,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Body>), Problem> {
+    let params = Params::strict(&uri, &["profile", "strict"])?;
+    let is_strict = match params.get("strict") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => return Err(Problem::bad_request(format!("strict={other:?} is neither true nor false."))),
+    };
+    let by = who_calls(&read(body)?);
+    let (decided, seq) = decide_and_record(&server, params.get("profile"), &by).await?;
+    let status = match decided.verdict {
+        Verdict::Warn if is_strict => StatusCode::PRECONDITION_FAILED,
+        Verdict::Pass | Verdict::Warn => StatusCode::OK,
+        Verdict::Fail => StatusCode::PRECONDITION_FAILED,
+        Verdict::NoData => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok((status, Json(Body::new(decided, seq))))
+}
+
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| {
+        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
+    })
+}
+
+/// What a webhook's body says of who sends it: name, namespace and phase, as Flagger's does.
+fn who_calls(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let said = ["namespace", "name", "phase"].into_iter().filter_map(|key| body.get(key)?.as_str());
+    let said: Vec<&str> = said.collect();
+    let by = if said.is_empty() { "webhook".to_owned() } else { format!("webhook: {}", said.join(" ")) };
+    by[..by.floor_char_boundary(BY_BYTES_MAX)].to_owned()
+}
+
+/// A decision, and its sequence number on the log: none while Spark reads its log, and no decision at all without it.
+async fn decide_and_record(
+    server: &Server,
+    profile: Option<&str>,
+    by: &str,
+) -> Result<(GateDecided, Option<u64>), Problem> {
     let standing = server.standing();
     if let Standing::Unreachable(reason) = &standing {
         return Err(Problem::log_unreachable(format!("No decision without the log: {reason}.")));
     }
-    let decided = judge(&server, server.now(), profile, request.by.as_deref().unwrap_or(ANONYMOUS))?;
+    let decided = judge(server, server.now(), profile, by)?;
     if matches!(standing, Standing::Replaying { .. }) {
-        return Ok(Json(Body::new(decided, None)));
+        return Ok((decided, None));
     }
     match server.writer.write(vec![Event::GateDecided(decided.clone())]).await {
         Ok(appended) => {
             metrics::counter!(metric::GATE_DECISIONS, "verdict" => verdict_text(decided.verdict)).increment(1);
-            Ok(Json(Body::new(decided, Some(appended.seq))))
+            Ok((decided, Some(appended.seq)))
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a gate decision was not recorded");
@@ -178,35 +250,23 @@ pub(crate) async fn decide_now(
 /// A decision over one state: its digest and its figures are of the same position.
 fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result<GateDecided, Problem> {
     let standing = server.standing();
-    let (decided, is_past) = server.projections.view_with_digest(at, |view, state_digest| {
-        let positions = view.parts.iter().map(Part::position).collect();
-        let build = format!("{} ({})", server.build.version, server.build.id);
-        let slo = view.slo(profile)?;
-        let (_, health) = server.judge(&slo);
-        let circumstances = Circumstances { positions, state_digest, build, by: by.to_owned() };
-        Ok::<_, Problem>((decide(&view, &slo, &health, circumstances), past::is_past(&view)))
-    })?;
+    let components = server.components();
+    let build = format!("{} ({})", server.build.version, server.build.id);
+    let decided = server.projections.view_with_digest(at, |view, state_digest| {
+        let (recounting, by) = (Vec::new(), by.to_owned());
+        let decided = decide(&view, profile, Circumstances { state_digest, components, recounting, build, by });
+        // Before the first configuration is read nobody can say that there is no such profile.
+        decided.map_err(|unknown| match view.declarations().policy {
+            None => Problem::not_configured_yet(&unknown),
+            Some(_) => unknown.into(),
+        })
+    })??;
     match standing {
         Standing::Replaying { folded, of } => {
             Ok(withhold(decided, &format!("Spark is still reading its log: {folded} of {of} frames")))
         }
-        _ if is_past => Ok(withhold(decided, "the gate judges the present: not all that was known then is kept")),
         _ => Ok(decided),
     }
-}
-
-/// Where there is nothing to judge by, whatever some of the figures look like.
-fn withhold(mut decided: GateDecided, why: &str) -> GateDecided {
-    for check in &mut decided.checks {
-        check.verdict = CheckVerdict::NoData;
-        check.observed = None;
-        check.samples = 0;
-        check.reason = why.to_owned();
-    }
-    decided.verdict = Verdict::NoData;
-    let content = format!("{}-withheld", decided.id);
-    decided.id = spark_core::hex(&Sha256::digest(content)[..16]).into();
-    decided
 }
 
 pub(crate) const fn verdict_text(verdict: Verdict) -> &'static str {

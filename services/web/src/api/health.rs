@@ -17,7 +17,7 @@ use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::{BuildInfo, Server};
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -66,8 +66,9 @@ pub(crate) struct Reading {
 
 impl Reading {
     fn take(server: &Server, at: TimeNs, profile: Option<&str>) -> Result<Self, Problem> {
-        server.view(at, |view| {
-            let slo = past::slo(&view, profile)?;
+        server.view_or_nothing(at, |view| {
+            // Without figures there are no profiles either, and how Spark is has to be said all the same.
+            let slo = past::slo(&view, profile.filter(|_| !view.parts.is_empty()))?;
             let (components, health) = server.judge(&slo);
             let profile = slo.profile_name.to_string();
             Ok(Self { at, slo: SloFigures::of(&slo), profile, components, health })

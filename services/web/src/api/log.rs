@@ -76,5 +76,5 @@ impl LogFacts {
 /// What was counted.
 pub(crate) async fn get(Extract(server): Extract<Arc<Server>>, uri: Uri) -> Result<Json<LogFacts>, Problem> {
     Params::strict(&uri, &[])?;
-    Ok(Json(server.view(server.now(), |view| LogFacts::of(&server, &view))))
+    Ok(Json(server.view(server.now(), |view| LogFacts::of(&server, &view))?))
 }

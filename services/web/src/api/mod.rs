@@ -1,11 +1,16 @@
 //! The API: one module for each thing it tells.
 
+pub(crate) mod canary;
 pub(crate) mod config;
+mod declaring;
+pub(crate) mod deployments;
 pub(crate) mod gate;
 pub(crate) mod health;
 pub(crate) mod log;
+pub(crate) mod maintenances;
 pub(crate) mod metrics;
 pub(crate) mod problem;
+pub(crate) mod slos;
 pub(crate) mod smoke;
 pub(crate) mod targets;
 pub(crate) mod windows;

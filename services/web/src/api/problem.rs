@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use spark_aggregator::StoreGone;
 use spark_core::series::NotKept;
 use spark_core::view::{UnknownProfile, rfc3339};
 
@@ -32,9 +33,29 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-target", "There is no such target", detail)
     }
 
+    pub(crate) fn unknown_canary(id: &str) -> Self {
+        let detail = format!("No canary {id:?} is among the latest; /api/tools/canary lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-canary", "There is no such canary", detail)
+    }
+
+    pub(crate) fn unknown_maintenance(id: &str) -> Self {
+        let detail = format!("No maintenance {id:?} is known; /api/v1/maintenances lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-maintenance", "There is no such maintenance", detail)
+    }
+
+    pub(crate) fn unknown_slo(name: &str) -> Self {
+        let detail = format!("No objective {name:?} is configured; /api/v1/slos lists them.");
+        Self::new(StatusCode::NOT_FOUND, "unknown-slo", "There is no such objective", detail)
+    }
+
     pub(crate) fn unknown_path(path: &str) -> Self {
         let detail = format!("Nothing answers at {path}.");
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "There is nothing here", detail)
+    }
+
+    pub(crate) fn not_configured_yet(unknown: &UnknownProfile) -> Self {
+        let detail = format!("The log has no configuration yet, and so {unknown}.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-configured", "There is no configuration yet", detail)
     }
 
     pub(crate) fn log_unreachable(detail: String) -> Self {
@@ -46,6 +67,13 @@ impl From<UnknownProfile> for Problem {
     fn from(error: UnknownProfile) -> Self {
         let detail = format!("There is {error}.");
         Self::new(StatusCode::BAD_REQUEST, "unknown-profile", "There is no such profile", detail)
+    }
+}
+
+impl From<StoreGone> for Problem {
+    fn from(gone: StoreGone) -> Self {
+        let detail = format!("No figure is shown: {gone}. Spark opens it anew, or makes it again from the log.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store-gone", "The figures can't be trusted", detail)
     }
 }
 

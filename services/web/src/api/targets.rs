@@ -12,10 +12,11 @@ use spark_core::view::{TargetView, View, rfc3339};
 use spark_schemas::derived::TargetState;
 use spark_schemas::event::Observed;
 
+use crate::api::maintenances;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {
@@ -34,6 +35,9 @@ pub(crate) struct TargetFacts {
     demo: bool,
     state: TargetState,
     reason: String,
+    /// While it is in maintenance, no figure over several targets counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance: Option<maintenances::Body>,
     staleness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval: Option<String>,
@@ -74,6 +78,7 @@ impl TargetFacts {
             demo: target.is_demo(),
             state: target.state,
             reason: target.reason.to_string(),
+            maintenance: target.maintenance.map(|one| maintenances::Body::declared(one, view.at)),
             staleness_ms: target.staleness_us.map(|us| us.div_ceil(1_000)),
             interval: target.config.map(|config| config.interval.to_string()),
             latest: target.latest.cloned(),
@@ -87,7 +92,7 @@ pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
     let targets =
-        server.view(at, |view| past::targets(&view).iter().map(|target| TargetFacts::of(&view, target)).collect());
+        server.view(at, |view| past::targets(&view).iter().map(|target| TargetFacts::of(&view, target)).collect())?;
     Ok(Json(Listing { at: rfc3339(at), targets }))
 }
 
@@ -100,6 +105,6 @@ pub(crate) async fn one(
     let Path(name) = name.map_err(|error| Problem::bad_request(format!("The target's name: {error}.")))?;
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let facts = server.view(at, |view| past::target(&view, &name).map(|target| TargetFacts::of(&view, &target)));
+    let facts = server.view(at, |view| past::target(&view, &name).map(|target| TargetFacts::of(&view, &target)))?;
     facts.map(Json).ok_or_else(|| Problem::unknown_target(&name))
 }

@@ -12,7 +12,7 @@ use spark_schemas::derived::WindowMessage;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
+use spark_core::view::past;
 
 /// Stands for the default selection over all.
 const OVER_ALL: &str = "*";
@@ -27,7 +27,7 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<J
     let now = server.now();
     let at = params.at(now)?.unwrap_or(now);
     let target = params.get("target").unwrap_or(OVER_ALL);
-    server.view(at, |view| figures(&view, target, window)).map(Json)
+    server.view(at, |view| figures(&view, target, window))?.map(Json)
 }
 
 fn figures(view: &View<'_>, target: &str, window: Window) -> Result<WindowMessage, Problem> {

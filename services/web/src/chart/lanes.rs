@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Point, time_axis};
+use super::{Marks, Point, time_axis};
 use crate::format::{count, percent_text};
 
 /// A quarter of a bar's width stays free between bars.
@@ -11,7 +11,7 @@ const GAP: f64 = 0.25;
 const PARTLY_PPM_MAX: u64 = 50_000;
 
 /// How many observations passed, failed and never came in each point.
-pub(crate) fn errors(points: &[Point]) -> Markup {
+pub(crate) fn errors(points: &[Point], marks: &Marks) -> Markup {
     let highest = points.iter().map(|point| point.tally.count().max(point.expected)).max().unwrap_or(0);
     if highest == 0 {
         return html! { div .empty { p .what { "No observation in the last hour" } p .why { "None was due either." } } };
@@ -24,6 +24,7 @@ pub(crate) fn errors(points: &[Point]) -> Markup {
             div .axis.value aria-hidden="true" { span { (count(highest)) } span { "0" } }
             svg .plot viewBox={ "0 0 " (points.len()) " 100" } preserveAspectRatio="none" role="img"
                 aria-label={ (failed) " failed and " (absent) " absent observations in the last hour" } {
+                (marks.bands(points, 100))
                 @for (n, point) in points.iter().enumerate() {
                     @let passed = point.tally.count() - point.tally.failed.min(point.tally.count());
                     @let lanes = [("failed", point.tally.failed), ("passed", passed), ("absent", point.absent())];
@@ -33,6 +34,7 @@ pub(crate) fn errors(points: &[Point]) -> Markup {
                     }
                     rect .hit x=(n) y="0" width="1" height="100" { title { (hover(point)) } }
                 }
+                (marks.lines(points))
             }
             (time_axis(points))
         }
@@ -41,6 +43,7 @@ pub(crate) fn errors(points: &[Point]) -> Markup {
             span { i .swatch.failed {} "failed (" (count(failed)) ")" }
             span { i .swatch.absent {} "due, but not received (" (count(absent)) ")" }
         }
+        (marks.list())
     }
 }
 
@@ -69,7 +72,7 @@ fn hover(point: &Point) -> String {
 }
 
 /// One bar for each point: its colour says how much passed, its height how much was received. What is missing is grey.
-pub(crate) fn uptime(points: &[Point], name: &str) -> Markup {
+pub(crate) fn uptime(points: &[Point], name: &str, marks: &Marks) -> Markup {
     let with_data = points.iter().filter(|point| point.tally.count() > 0).count();
     let failing = points.iter().filter(|point| point.tally.failed > 0).count();
     let label = format!(
@@ -79,6 +82,7 @@ pub(crate) fn uptime(points: &[Point], name: &str) -> Markup {
     );
     html! {
         svg .uptime viewBox={ "0 0 " (points.len()) " 10" } preserveAspectRatio="none" role="img" aria-label=(label) {
+            (marks.bands(points, 10))
             @for (n, point) in points.iter().enumerate() {
                 @let x = format!("{:.2}", n as f64 + GAP / 2.0);
                 @let height = received(point) * 10.0;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Point, area, line, runs, time_axis};
+use super::{Marks, Point, area, line, runs, time_axis};
 use crate::format::latency;
 
 const QUANTILES: [(&str, u64); 3] = [("p50", 500_000), ("p95", 950_000), ("p99", 990_000)];
@@ -51,14 +51,14 @@ fn nice_step(at_least: u64) -> u64 {
 }
 
 /// Latency over time, with the limit that the 95th percentile is held against.
-pub(crate) fn latencies(points: &[Point], limit_us: Option<u64>) -> Markup {
+pub(crate) fn latencies(points: &[Point], limit_us: u64, marks: &Marks) -> Markup {
     let quantiles: Vec<Option<[u64; 3]>> = points.iter().map(quantiles).collect();
     let all = || quantiles.iter().flatten();
     let (Some(lowest), Some(highest)) = (all().map(|q| q[0]).min(), all().map(|q| q[2]).max()) else {
         return html! { div .empty { p .what { "No observation in the last hour" } p .why { "Latency shows with the first one." } } };
     };
     // A limit far above what is seen would flatten everything.
-    let shown_limit = limit_us.filter(|limit| *limit <= highest.saturating_mul(3));
+    let shown_limit = Some(limit_us).filter(|limit| *limit <= highest.saturating_mul(3));
     let axis = Axis::over(lowest, highest.max(shown_limit.unwrap_or(0)));
     let band = |index: usize| runs(&quantiles, |point| point.map(|q| axis.y(q[index])));
     let (p50, p95, p99) = (band(0), band(1), band(2));
@@ -67,6 +67,7 @@ pub(crate) fn latencies(points: &[Point], limit_us: Option<u64>) -> Markup {
             div .axis.value aria-hidden="true" { @for tick in &axis.ticks_us { span { (latency(*tick)) } } }
             svg .plot viewBox={ "0 0 " (points.len()) " 100" } preserveAspectRatio="none" role="img"
                 aria-label="Latency over the last hour: p50, p95 and p99; the table below has the figures" {
+                (marks.bands(points, 100))
                 @for n in 1..axis.ticks_us.len().saturating_sub(1) {
                     @let y = n as f64 * 100.0 / (axis.ticks_us.len() - 1) as f64;
                     line .grid x1="0" x2=(points.len()) y1=(format!("{y:.2}")) y2=(format!("{y:.2}")) {}
@@ -83,17 +84,17 @@ pub(crate) fn latencies(points: &[Point], limit_us: Option<u64>) -> Markup {
                 @for (n, (point, quantiles)) in points.iter().zip(&quantiles).enumerate() {
                     rect .hit x=(n) y="0" width="1" height="100" { title { (hover(point, quantiles)) } }
                 }
+                (marks.lines(points))
             }
             (time_axis(points))
         }
         div .legend {
             @for (name, _) in QUANTILES { span { i class={ "swatch " (name) } {} (name) } }
-            @if let Some(limit) = limit_us {
-                span { i .swatch.limit {} "p95 limit " (latency(limit)) @if shown_limit.is_none() { " (above the chart)" } }
-            }
+            span { i .swatch.limit {} "p95 limit " (latency(limit_us)) @if shown_limit.is_none() { " (above the chart)" } }
             @if axis.logarithmic { span { "logarithmic scale" } }
             span .right { "UTC" }
         }
+        (marks.list())
         (table(points, &quantiles))
     }
 }

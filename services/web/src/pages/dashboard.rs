@@ -1,6 +1,7 @@
-//! `/dashboard`: objectives now and over the last hour, the gate's preview, agents and targets.
+//! `/dashboard`: objectives now and over the last hour, error budgets, the gate's preview, agents and targets.
 
 mod agents;
+mod budgets;
 mod tiles;
 
 use maud::{Markup, html};
@@ -10,19 +11,22 @@ use spark_core::view::{Slo, TargetView, View};
 use spark_schemas::event::CheckResult;
 
 use super::Region;
-use super::facts::{TargetFacts, last_hour};
+use super::facts::{HOUR_NS, TargetFacts, last_hour};
 use super::frame::Frame;
-use super::panel::{badges, check_verdict, empty, panel, panel_with, state, verdict};
+use super::panel::{badges, check_verdict, empty, maintenance, panel, panel_with, state, verdict};
 use crate::api::problem::Problem;
-use crate::chart::{self, Point};
+use crate::chart::{self, Marks, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
-use crate::past;
 use agents::Agent;
+use budgets::BudgetFacts;
+use spark_core::view::past;
 use tiles::Tiles;
 
 pub(super) struct Model {
     tiles: Tiles,
+    budgets: Vec<BudgetFacts>,
     hour: Result<Vec<Point>, NotKept>,
+    marks: Marks,
     limit_us: u64,
     /// None for a past instant: the gate judges the present.
     checks: Option<Vec<CheckResult>>,
@@ -35,7 +39,9 @@ impl Model {
     pub(super) fn take(view: &View<'_>, targets: &[TargetView<'_>], slo: &Slo<'_>, frame: &Frame) -> Self {
         Self {
             tiles: Tiles::take(slo),
+            budgets: BudgetFacts::all(view),
             hour: last_hour(view, &slo.targets),
+            marks: Marks::of(view, HOUR_NS, None),
             limit_us: slo.profile.latency_p95.0,
             checks: (!past::is_past(view)).then(|| checks(view, slo, &frame.health)),
             profiles: view.config().profiles.keys().map(ToString::to_string).collect(),
@@ -62,7 +68,7 @@ impl Model {
                 "panel two-thirds",
                 "Latency",
                 html! { span .note { "last hour, by minute" } },
-                hour(&|points| chart::latencies(points, Some(self.limit_us))),
+                hour(&|points| chart::latencies(points, self.limit_us, &self.marks)),
             ),
             panel(frame, "gate", "panel third tall", "Deploy gate", Ok(self.gate(frame))),
             panel_with(
@@ -71,8 +77,9 @@ impl Model {
                 "panel two-thirds",
                 "Checks and errors",
                 html! { span .note { "last hour, by minute" } },
-                hour(&chart::errors),
+                hour(&|points| chart::errors(points, &self.marks)),
             ),
+            panel(frame, "budgets", "panel wide", "Error budgets", Ok(budgets::render(&self.budgets, frame))),
             panel(frame, "agents", "panel wide", "Agents", Ok(agents::render(&self.agents, frame))),
             panel(frame, "targets", "panel wide", "Targets", Ok(self.target_table(frame))),
         ]
@@ -151,7 +158,7 @@ fn observed(check: &CheckResult) -> Markup {
                 None => span .none { "no data" },
             }
             @if let Some(threshold) = &check.threshold {
-                span .limit { @if check.unit.is_empty() { "asked: " } @else { "below " } (with_unit(threshold)) }
+                span .limit { @if check.unit.is_empty() { "asked: " } @else { "limit " } (with_unit(threshold)) }
             }
         }
     }
@@ -166,7 +173,7 @@ fn row(frame: &Frame, target: &TargetFacts) -> Markup {
                 a href={ "/targets/" (target.name) } { (target.name) } " "
                 (badges(target.demo, frame.is_stand_in(target.role)))
             }
-            td title=(target.reason) { (state(frame, target.state)) }
+            td title=(target.reason) { (state(frame, target.state)) (maintenance(target.maintenance.as_ref())) }
             td .num { (latency_us(quantiles.map(|q| q.p50))) }
             td .num { (latency_us(quantiles.map(|q| q.p95))) }
             td .num { (latency_us(quantiles.map(|q| q.p99))) }

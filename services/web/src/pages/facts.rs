@@ -5,16 +5,19 @@ use spark_core::series::NotKept;
 use spark_core::view::{Figures, SLO_WINDOW, TargetView, View};
 use spark_core::window::{Tier, Window};
 use spark_schemas::derived::TargetState;
+use spark_schemas::event::Maintenance;
 use spark_schemas::{Name, TimeNs};
 
 use crate::chart::Point;
-use crate::past;
+use spark_core::view::past;
 
 const MINUTE: u64 = 60 * TimeNs::SECOND;
 /// Minutes that charts show.
 const MINUTES: u64 = 60;
 /// Half hours that uptime bars show.
 const HALF_HOURS: u64 = 48;
+/// What the charts by minute show.
+pub(super) const HOUR_NS: u64 = MINUTES * MINUTE;
 
 /// One target, as lists show it.
 pub(super) struct TargetFacts {
@@ -24,6 +27,8 @@ pub(super) struct TargetFacts {
     pub(super) demo: bool,
     pub(super) state: TargetState,
     pub(super) reason: String,
+    /// While it is in maintenance, no figure over several targets counts it.
+    pub(super) maintenance: Option<Maintenance>,
     pub(super) staleness_us: Option<u64>,
     /// The last five minutes.
     pub(super) recent: Result<Figures, NotKept>,
@@ -38,6 +43,7 @@ impl TargetFacts {
             demo: target.is_demo(),
             state: target.state,
             reason: target.reason.to_string(),
+            maintenance: target.maintenance.cloned(),
             staleness_us: target.staleness_us,
             recent: view.figures(SLO_WINDOW, target.series.iter()),
         }

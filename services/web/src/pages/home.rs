@@ -7,11 +7,11 @@ use spark_core::window::Window;
 use spark_schemas::derived::TargetState;
 
 use super::Region;
-use super::facts::{TargetFacts, last_day, uptime_ppm};
+use super::facts::{HOUR_NS, TargetFacts, last_day, uptime_ppm};
 use super::frame::Frame;
-use super::panel::{badges, empty, icon, panel, state};
+use super::panel::{badges, empty, icon, maintenance, panel, state};
 use crate::api::problem::Problem;
-use crate::chart::{Point, uptime};
+use crate::chart::{Marks, Point, uptime};
 use crate::format::{self, latency_ms, percent};
 
 pub(super) struct Model {
@@ -28,6 +28,7 @@ struct Card {
 struct Day {
     figures: Figures,
     points: Vec<Point>,
+    marks: Marks,
 }
 
 /// The sentence that everyone reads.
@@ -42,7 +43,8 @@ impl Model {
         let cards = targets.iter().map(|target| {
             let day = || {
                 let figures = view.figures(Window::D1, target.series.iter())?;
-                Ok(Day { figures, points: last_day(view, std::slice::from_ref(target))? })
+                let marks = Marks::of(view, 24 * HOUR_NS, Some(target.name));
+                Ok(Day { figures, points: last_day(view, std::slice::from_ref(target))?, marks })
             };
             let facts = TargetFacts::of(view, target);
             Card { stand_in: frame.is_stand_in(facts.role), facts, day: day() }
@@ -86,7 +88,11 @@ impl Model {
         let counted: Vec<&TargetFacts> =
             self.targets.iter().map(|card| &card.facts).filter(|target| !target.demo).collect();
         let names = |state: TargetState| -> Vec<&str> {
-            counted.iter().filter(|target| target.state == state).map(|target| target.name.as_str()).collect()
+            counted
+                .iter()
+                .filter(|target| target.state == state && target.maintenance.is_none())
+                .map(|target| target.name.as_str())
+                .collect()
         };
         let (down, unknown) = (names(TargetState::Down), names(TargetState::Unknown));
         let headline = |class, text: String, why: String| Headline { class, text, why };
@@ -101,7 +107,12 @@ impl Model {
             };
             return headline("unknown", "Nothing is watched yet".to_owned(), why.to_owned());
         }
-        let all = counted.len();
+        let maintained = counted.iter().filter(|target| target.maintenance.is_some()).count();
+        let all = counted.len() - maintained;
+        if all == 0 {
+            let why = "What is observed meanwhile counts for no figure.".to_owned();
+            return headline("unknown", "Everything is in maintenance".to_owned(), why);
+        }
         if !down.is_empty() {
             let and_unknown = match unknown.as_slice() {
                 [] => String::new(),
@@ -114,7 +125,11 @@ impl Model {
             let why = format!("Nothing recent is known of {}.", listed(&unknown));
             return headline("unknown", format!("{} of {} unknown", unknown.len(), targets(all)), why);
         }
-        let text = if all == 1 { "The one target is up".to_owned() } else { format!("All {} are up", targets(all)) };
+        let text = match (all, maintained) {
+            (1, 0) => "The one target is up".to_owned(),
+            (all, 0) => format!("All {} are up", targets(all)),
+            (all, maintained) => format!("{} up, {maintained} in maintenance", targets(all)),
+        };
         match frame.health.reasons.as_slice() {
             [] => headline("ok", text, format!("Every figure is within the limits of profile {}.", frame.profile)),
             _ => headline(
@@ -150,6 +165,7 @@ impl Card {
                 }
                 div .how {
                     (state(frame, self.facts.state))
+                    (maintenance(self.facts.maintenance.as_ref()))
                     @if self.facts.state != TargetState::Up { span .reason { (reason) } }
                 }
                 @match &self.day {
@@ -177,7 +193,7 @@ impl Day {
     fn render(&self, name: &str) -> Markup {
         html! {
             div .day {
-                (uptime(&self.points, name))
+                (uptime(&self.points, name, &self.marks))
                 div .ends aria-hidden="true" {
                     span { "24 h ago" }
                     @if let Some(ppm) = self.figures.completeness_ppm() {

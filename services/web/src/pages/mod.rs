@@ -22,8 +22,8 @@ use spark_schemas::{Name, TimeNs};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use crate::past;
 use frame::Frame;
+use spark_core::view::past;
 
 /// Which page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,7 +120,7 @@ pub(crate) fn compose(server: &Server, page: &Page, at: Option<TimeNs>) -> Resul
             Page::Settings => Content::Settings(Box::new(settings::Model::take(&view, server))),
         };
         Ok::<_, Problem>((frame, content))
-    })?;
+    })??;
     frame.demo = content.is_demo();
     let mut regions = frame.regions();
     regions.extend(match &content {
@@ -182,8 +182,9 @@ async fn answer(server: &Server, uri: &Uri, page: impl FnOnce(&Params) -> Result
 
 /// A page that says why there is no page.
 pub(crate) fn error(server: &Server, problem: &Problem) -> Response {
-    let frame = server
-        .view(server.now(), |view| past::slo(&view, None).ok().map(|slo| Frame::take(server, &view, &slo, false)));
+    let frame = server.view_or_nothing(server.now(), |view| {
+        past::slo(&view, None).ok().map(|slo| Frame::take(server, &view, &slo, false))
+    });
     let page = match frame {
         Some(frame) => layout::error(server, &frame, problem),
         None => return problem.clone().into_response(),

@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 use spark_schemas::derived::TargetState;
-use spark_schemas::event::{CheckVerdict, Verdict};
+use spark_schemas::event::{CheckVerdict, Maintenance, Verdict};
 
 use super::Region;
 use super::frame::Frame;
 use crate::api::problem::Problem;
+use crate::format::stamp_text;
 
 /// What a panel shows, or why it can't.
 pub(super) type Panel = Result<Markup, Problem>;
@@ -124,6 +125,18 @@ pub(super) fn verdict(verdict: Verdict) -> Markup {
         Verdict::NoData => ("unknown", "Can’t tell: data is missing"),
     };
     html! { span class={ "state big " (name) } { (icon(name)) (sentence) } }
+}
+
+/// Marks a target in maintenance.
+pub(super) fn maintenance(maintenance: Option<&Maintenance>) -> Markup {
+    html! {
+        @if let Some(one) = maintenance {
+            " " span .badge.maintenance title={ (one.id) ", until " (stamp_text(one.to_ns)) ": " (one.reason) } {
+                "in maintenance"
+                span .hidden { " until " (stamp_text(one.to_ns)) }
+            }
+        }
+    }
 }
 
 /// Marks what comes from a demonstration, or from the built-in stand-in.

@@ -12,22 +12,24 @@ use spark_schemas::Name;
 use spark_schemas::event::Observed;
 
 use super::Region;
-use super::facts::{TargetFacts, last_day, last_hour};
+use super::facts::{HOUR_NS, TargetFacts, last_day, last_hour};
 use super::frame::Frame;
-use super::panel::{badges, empty, panel, panel_with, state};
+use super::panel::{badges, empty, maintenance, panel, panel_with, state};
 use crate::api::problem::Problem;
-use crate::chart::{self, Point};
+use crate::chart::{self, Marks, Point};
 use crate::format::{latency_us, number, percent_ppm, staleness};
-use crate::past;
 use detail::SeriesFacts;
+use spark_core::view::past;
 
 pub(super) struct Model {
     facts: TargetFacts,
     config: Option<Target>,
-    limit_us: Option<u64>,
+    limit_us: u64,
     windows: Vec<(Window, Result<Figures, NotKept>)>,
     hour: Result<Vec<Point>, NotKept>,
     day: Result<Vec<Point>, NotKept>,
+    marks: Marks,
+    day_marks: Marks,
     latest: Option<Observed>,
     series: Vec<SeriesFacts>,
     /// Newest first, with the agent that saw it.
@@ -49,10 +51,12 @@ impl Model {
         Ok(Self {
             facts: TargetFacts::of(view, &target),
             config: target.config.cloned(),
-            limit_us: Some(slo.profile.latency_p95.0),
+            limit_us: slo.profile.latency_p95.0,
             windows: Window::ALL.map(|window| (window, view.figures(window, target.series.iter()))).into(),
             hour: last_hour(view, alone),
             day: last_day(view, alone),
+            marks: Marks::of(view, HOUR_NS, Some(name)),
+            day_marks: Marks::of(view, 24 * HOUR_NS, Some(name)),
             latest: target.latest.cloned(),
             series: target.series.iter().map(|series| SeriesFacts::of(view, series)).collect(),
             failures,
@@ -78,7 +82,7 @@ impl Model {
                 "panel two-thirds",
                 "Latency",
                 aside.clone(),
-                drawn(&self.hour, &|points| chart::latencies(points, self.limit_us)),
+                drawn(&self.hour, &|points| chart::latencies(points, self.limit_us, &self.marks)),
             ),
             panel(frame, "latest", "panel third", "Latest check", Ok(detail::latest(frame, self.latest.as_ref()))),
             panel_with(
@@ -87,7 +91,7 @@ impl Model {
                 "panel two-thirds",
                 "Checks and errors",
                 aside,
-                drawn(&self.hour, &chart::errors),
+                drawn(&self.hour, &|points| chart::errors(points, &self.marks)),
             ),
             panel(
                 frame,
@@ -105,6 +109,7 @@ impl Model {
     fn summary(&self, frame: &Frame) -> Markup {
         html! {
             (state(frame, self.facts.state))
+            (maintenance(self.facts.maintenance.as_ref()))
             span .reason { (self.facts.reason) }
             (badges(self.facts.demo, frame.is_stand_in(self.facts.role)))
             @if let Some(url) = &self.facts.url { code .url { (url) } }
@@ -120,7 +125,7 @@ impl Model {
     fn day(&self, points: &[Point]) -> Markup {
         html! {
             div .day {
-                (chart::uptime(points, &self.facts.name))
+                (chart::uptime(points, &self.facts.name, &self.day_marks))
                 div .ends aria-hidden="true" { span { "24 h ago" } span { "now" } }
             }
         }

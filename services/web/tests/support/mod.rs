@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use spark_aggregator::{Phase, Projection};
-use spark_core::config::Config;
+use spark_core::canary::{MockRuns, ProbedTarget, Run};
+use spark_core::config::{Config, Target};
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError, Recorded};
 use spark_schemas::event::{ConfigApplied, FailReason, Heartbeat, Observed, Outcome, Phases, TargetSchedule, Targets};
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
-use spark_web::{App, BuildInfo, LogMode};
+use spark_web::{App, BuildInfo, LogMode, Probing, ProbingError};
 use tokio_util::sync::CancellationToken;
 
 /// The instant at which the tests' world stands: 2026-07-30T12:00:00Z.
@@ -34,13 +35,15 @@ pub fn before(at: TimeNs, secs: u64) -> TimeNs {
 /// A log that the test writes by hand.
 pub struct World {
     pub projection: Projection,
+    /// Every frame, as the log has it.
+    pub recorded: Vec<Recorded>,
     last_seq: u64,
     runs: BTreeMap<(String, Class), (Boot, u64)>,
 }
 
 impl World {
     pub fn new() -> Self {
-        Self { projection: Projection::in_memory(0), last_seq: 0, runs: BTreeMap::new() }
+        Self { projection: Projection::in_memory(0), recorded: Vec::new(), last_seq: 0, runs: BTreeMap::new() }
     }
 
     /// One frame of `agent`, received at `at`.
@@ -64,7 +67,8 @@ impl World {
             msg_id: outgoing.msg_id.to_string(),
             payload: outgoing.payload,
         };
-        self.projection.apply(&[recorded]);
+        self.projection.apply(std::slice::from_ref(&recorded));
+        self.recorded.push(recorded);
         let last_seq = self.last_seq;
         self.projection.set_status(|status| {
             status.log_last_seq = last_seq;
@@ -201,12 +205,57 @@ impl EventLog for HandLog {
         Ok(appended)
     }
 
-    async fn read(&self, _from: u64) -> Result<Box<dyn LogReader>, ReadError> {
-        Err(ReadError::Closed)
+    async fn read(&self, from: u64) -> Result<Box<dyn LogReader>, ReadError> {
+        let recorded = self.world.lock().unwrap().recorded.clone();
+        Ok(Box::new(HandReader(recorded.into_iter().filter(|frame| frame.seq >= from).collect())))
     }
 
     async fn bounds(&self) -> Result<Bounds, ReadError> {
-        Err(ReadError::Closed)
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(ReadError::Unavailable("nobody there".into()));
+        }
+        let world = self.world.lock().unwrap();
+        Ok(Bounds { incarnation: world.projection.origin(), first_seq: 1, last_seq: world.last_seq })
+    }
+}
+
+/// What was in the log when reading began, a few frames at a time.
+struct HandReader(std::collections::VecDeque<Recorded>);
+
+#[async_trait]
+impl LogReader for HandReader {
+    async fn next_batch(&mut self) -> Result<Vec<Recorded>, ReadError> {
+        match self.0.len() {
+            0 => Err(ReadError::Closed),
+            len => Ok(self.0.drain(..len.min(7)).collect()),
+        }
+    }
+}
+
+/// Probes by what the test says of each target.
+pub struct HandProbing;
+
+#[async_trait]
+impl Probing for HandProbing {
+    async fn real(&self, targets: Vec<Target>, runs: u32) -> Vec<ProbedTarget> {
+        let run = |failure: Option<&str>| Run { latency_us: 20_000, failure: failure.map(str::to_owned) };
+        let probed = |target: Target| {
+            let runs = match target.name.as_str() {
+                "toy" => vec![run(Some("status 503, expected 200-299")); runs as usize],
+                _ => vec![run(None); runs as usize],
+            };
+            ProbedTarget { target: target.name, runs: Ok(runs) }
+        };
+        targets.into_iter().map(probed).collect()
+    }
+
+    async fn mock(&self) -> Result<MockRuns, ProbingError> {
+        let run = |n: u64, latency_us: u64, each: u64| Run {
+            latency_us: latency_us + n % 9,
+            failure: (each > 0 && n.is_multiple_of(each)).then(|| "status 503".to_owned()),
+        };
+        let runs = |latency_us, each| (0..100).map(|n| run(n, latency_us, each)).collect();
+        Ok(MockRuns { baseline: runs(5_000, 0), healthy: runs(5_000, 0), sick: runs(15_000, 5) })
     }
 }
 
@@ -240,6 +289,8 @@ pub async fn start_at(
     let app = App {
         projections: projection.into(),
         log_mode: LogMode::Archive,
+        logs: vec![Arc::clone(&log) as Arc<dyn EventLog>],
+        probing: Arc::new(HandProbing),
         writer: Arc::new(EventWriter::new(Arc::clone(&log) as Arc<dyn EventLog>, subject, || Boot([0xee; 16]))),
         clock,
         build: BuildInfo { version: "0.1.0".to_owned(), id: BUILD.to_owned() },

@@ -3,6 +3,7 @@
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::Incoming;
+use hyper::http::response::Parts;
 use spark_core::config::{HeaderCondition, JsonCondition, Pattern, StatusRanges, Target, contains};
 use spark_schemas::event::FailReason;
 
@@ -26,6 +27,14 @@ struct Body {
     is_whole: bool,
 }
 
+/// What an answer came to.
+pub(super) struct Judged {
+    /// It was read to its end, so another request can follow.
+    pub(super) is_whole: bool,
+    /// What it should have been.
+    pub(super) result: Result<(), Failure>,
+}
+
 impl Conditions {
     pub(super) fn new(target: &Target) -> Self {
         Self {
@@ -38,23 +47,27 @@ impl Conditions {
         }
     }
 
-    /// Reads the answer, then judges it; the body's end is part of what is measured. Gives whether it was read whole.
-    pub(super) async fn judge(&self, response: Response<Incoming>) -> Result<Result<bool, Failure>, Failure> {
+    /// Reads the answer, then judges it; the body's end is part of what is measured.
+    pub(super) async fn judge(&self, response: Response<Incoming>) -> Result<Judged, Failure> {
         let (head, incoming) = response.into_parts();
         let body = self.read(incoming).await?;
+        Ok(Judged { is_whole: body.is_whole, result: self.hold(&head, &body) })
+    }
+
+    fn hold(&self, head: &Parts, body: &Body) -> Result<(), Failure> {
         let status = head.status.as_u16();
         if !self.status.contains(status) {
             let detail = format_args!("status {status}, expected {}", self.status);
-            return Ok(Err(Failure::new(FailReason::Status, detail)));
+            return Err(Failure::new(FailReason::Status, detail));
         }
         for condition in &self.headers {
             let values = head.headers.get_all(condition.name.as_str());
             if let Some(sentence) = condition.broken(values.iter().map(hyper::http::HeaderValue::as_bytes)) {
-                return Ok(Err(Failure::new(FailReason::Header, sentence)));
+                return Err(Failure::new(FailReason::Header, sentence));
             }
         }
-        let broken = self.broken_text(&body).or_else(|| self.broken_json(&body));
-        Ok(broken.map_or(Ok(body.is_whole), |sentence| Err(Failure::new(FailReason::Body, sentence))))
+        let broken = self.broken_text(body).or_else(|| self.broken_json(body));
+        broken.map_or(Ok(()), |sentence| Err(Failure::new(FailReason::Body, sentence)))
     }
 
     async fn read(&self, mut incoming: Incoming) -> Result<Body, Failure> {

@@ -1,11 +1,10 @@
 //! One HTTP/1.1 request and the head of its answer, over a connection that is polled by whoever uses it.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,14 +14,21 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use spark_schemas::TimeNs;
 use spark_schemas::event::FailReason;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use tokio_util::io::InspectReader;
 
-use super::super::stream::Stream;
 use super::super::{Failure, Seen, Stage, add_us, us_since};
 
 /// The longest head of an answer, and so what a connection buffers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What bytes go over: encrypted or not.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+/// A stream that says when something was read.
+type Timed = InspectReader<Stream, Box<dyn FnMut(&[u8]) + Send>>;
 
 /// A connection that requests go over, one after the other.
 pub(super) struct Line {
@@ -36,10 +42,11 @@ pub(super) struct Line {
 impl Line {
     pub(super) async fn new(stream: Stream, certificate_expires_ns: Option<TimeNs>) -> Result<Self, Failure> {
         let first_byte = Arc::new(FirstByte { base: Instant::now(), at_us: AtomicU64::new(0) });
-        let io = TokioIo::new(Timed { stream, first_byte: Arc::clone(&first_byte) });
+        let noted = Arc::clone(&first_byte);
+        let io: Timed = InspectReader::new(stream, Box::new(move |_bytes| noted.note()));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD_BYTES_MAX);
-        let (sender, connection) = builder.handshake(io).await.map_err(|error| broken(&error))?;
+        let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(|error| broken(&error))?;
         Ok(Self { sender, connection, first_byte, certificate_expires_ns })
     }
 
@@ -129,36 +136,5 @@ impl FirstByte {
     fn us_since(&self, asked_us: u64) -> Option<u64> {
         let at_us = Some(self.at_us.load(Relaxed)).filter(|us| *us > 0)?;
         Some(at_us.saturating_sub(asked_us).max(1))
-    }
-}
-
-/// A stream that notes when it was first read from with success.
-struct Timed {
-    stream: Stream,
-    first_byte: Arc<FirstByte>,
-}
-
-impl AsyncRead for Timed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let filled = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > filled {
-            self.first_byte.note();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Timed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

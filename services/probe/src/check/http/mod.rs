@@ -1,7 +1,8 @@
 //! The HTTP check: connect or take the connection left open, ask, follow redirects if wanted, judge the last answer.
 //!
 //! Redirects are off unless the target says how many: then a 3xx is a status like any other. Each hop is a connection of
-//! its own within the one timeout; the latency is that of all hops, and so is each phase.
+//! its own within the one timeout; the latency is that of all hops, and so is each phase. Of their certificates the one
+//! that expires first counts.
 
 mod conditions;
 mod exchange;
@@ -19,11 +20,10 @@ use spark_core::config::{Connection, Target};
 use tokio::time::Instant;
 
 use super::connect::Endpoint;
-use super::stream::Stream;
 use super::tls::TlsPart;
 use super::{Failure, Seen};
-use conditions::Conditions;
-use exchange::Line;
+use conditions::{Conditions, Judged};
+use exchange::{Line, Stream};
 pub(super) use redirect::Redirects;
 pub(super) use request::{Asked, Parts};
 
@@ -38,9 +38,9 @@ impl Origin {
     async fn connect(&self, limit: Duration, seen: &mut Seen) -> Result<Line, Failure> {
         let stream = self.endpoint.connect(limit, seen).await?;
         match &self.tls {
-            None => Line::new(Stream::Plain(stream), None).await,
+            None => Line::new(Stream::Left(stream), None).await,
             Some(tls) => {
-                let stream = Stream::Tls(tls.handshake(stream, seen).await?);
+                let stream = Stream::Right(tls.handshake(stream, seen).await?);
                 Line::new(stream, seen.certificate_expires_ns).await
             }
         }
@@ -62,8 +62,8 @@ pub(super) struct HttpCheck {
 
 /// What came of one hop.
 enum Hop {
-    /// The last answer; whether its connection can be used again.
-    Done { is_whole: bool },
+    /// The last answer.
+    Done(Judged),
     /// Go on there.
     Elsewhere(Box<Asked>),
 }
@@ -90,7 +90,7 @@ impl HttpCheck {
             let mut line = origin.connect(limit.saturating_sub(begun.elapsed()), seen).await?;
             match self.hop(&mut line, self.parts.request(&asked)?, &asked, hops, seen).await? {
                 Hop::Elsewhere(next) => asked = next,
-                Hop::Done { .. } => return Ok(()),
+                Hop::Done(judged) => return judged.result,
             }
         }
         Ok(())
@@ -106,6 +106,7 @@ impl HttpCheck {
                 result => return result,
             }
         }
+        seen.certificate_expires_ns = None;
         let line = self.origin.connect(limit.saturating_sub(begun.elapsed()), seen).await?;
         self.first_hop_over(Box::new(line), seen).await
     }
@@ -113,9 +114,10 @@ impl HttpCheck {
     async fn first_hop_over(&self, mut line: Box<Line>, seen: &mut Seen) -> Result<Option<Box<Asked>>, Failure> {
         match self.hop(&mut line, self.request.clone(), &self.first, 0, seen).await? {
             Hop::Elsewhere(asked) => Ok(Some(asked)),
-            Hop::Done { is_whole } => {
+            Hop::Done(Judged { is_whole, result }) => {
+                // Also when a condition is broken: what is wrong with the answer is not wrong with its connection.
                 self.leave_open(line, is_whole).await;
-                Ok(None)
+                result.map(|()| None)
             }
         }
     }
@@ -132,7 +134,7 @@ impl HttpCheck {
             let next = self.redirects.as_ref().and_then(|redirects| redirects.next(asked, hops, &response));
             match next {
                 Some(next) => next.map(|next| Hop::Elsewhere(Box::new(next))),
-                None => self.conditions.judge(response).await?.map(|is_whole| Hop::Done { is_whole }),
+                None => self.conditions.judge(response).await.map(Hop::Done),
             }
         };
         line.ask(request, seen, work).await

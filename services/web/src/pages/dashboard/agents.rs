@@ -8,7 +8,7 @@ use spark_schemas::event::Heartbeat;
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{count, span, stamp_text};
-use crate::past;
+use spark_core::view::past;
 
 /// A heartbeat is due every 10 s.
 const SILENCE_US_MAX: u64 = 30_000_000;

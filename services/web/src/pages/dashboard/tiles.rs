@@ -35,7 +35,7 @@ struct Tile {
 
 impl Tiles {
     pub(super) fn take(slo: &Slo<'_>) -> Self {
-        let most_overdue = slo.targets.iter().filter(|target| target.staleness_us > Some(0));
+        let most_overdue = slo.judged().filter(|target| target.staleness_us > Some(0));
         let most_overdue = most_overdue.max_by_key(|target| target.staleness_us).map(|target| target.name.to_string());
         Self {
             figures: slo.figures.clone(),

@@ -1,37 +1,26 @@
-//! The deploy gate: six checks, a verdict, and never a pass on missing data.
+//! The six checks that every gate makes.
 
-use sha2::{Digest as _, Sha256};
 use spark_schemas::derived::TargetState;
-use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
+use spark_schemas::event::{CheckResult, CheckVerdict};
 
 use crate::config::Role;
-use crate::fold::SEMANTICS;
 use crate::health::{Health, Status};
 use crate::units::decimal;
-use crate::view::{SLO_WINDOW, Slo, TargetView, View};
+use crate::view::{SLO_WINDOW, Slo, TargetView, View, past};
 
-/// What a decision is made with besides the view.
-#[derive(Debug, Clone)]
-pub struct Circumstances {
-    /// The log positions that were folded.
-    pub positions: Vec<StreamPosition>,
-    /// SHA-256 of the state, in hex.
-    pub state_digest: String,
-    /// The build that decides.
-    pub build: String,
-    /// Who asks.
-    pub by: String,
-}
+/// So many targets in maintenance are named.
+const NAMED_MAX: usize = 10;
 
-/// The six checks.
-pub fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResult> {
+/// The six checks, in the order of [`crate::config::SIX`].
+pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResult> {
     let profile = &slo.profile;
     let samples = slo.figures.tally.count();
+    let left_out = left_out(slo.left_out());
     let below = |id: &str, observed: Option<u64>, limit: u64, places: u32, unit: &str, what: &str| {
         let (verdict, reason) = match observed {
             None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
-            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit")),
-            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit")),
+            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit{left_out}")),
+            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
         };
         CheckResult {
             id: id.into(),
@@ -47,7 +36,7 @@ pub fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResul
     vec![
         up_check("ui.up", view, Role::Ui, "user interface"),
         up_check("executor.up", view, Role::Executor, "executor"),
-        status_check(health, samples),
+        status_check(view, health, samples),
         below(
             "healthz.slo.latencyP95",
             slo.figures.latency_p95_us(),
@@ -75,11 +64,41 @@ pub fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<CheckResul
     ]
 }
 
+/// Which targets are not judged because they are in maintenance, to be said after a sentence.
+fn left_out<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    match in_maintenance(targets) {
+        names if names.is_empty() => names,
+        names => format!("; left out, in maintenance: {names}"),
+    }
+}
+
+/// The targets that are in maintenance, each with the maintenance.
+fn in_maintenance<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    let named = targets.filter_map(|target| Some(format!("{} ({})", target.name, target.maintenance?.id)));
+    // A check is read by people, and its event has to fit a frame.
+    let (mut names, all): (Vec<String>, usize) = named.fold((Vec::new(), 0), |(mut names, all), name| {
+        if all < NAMED_MAX {
+            names.push(name);
+        }
+        (names, all + 1)
+    });
+    if all > NAMED_MAX {
+        names.push(format!("and {} more", all - NAMED_MAX));
+    }
+    names.join(", ")
+}
+
 fn why_no_data(slo: &Slo<'_>) -> String {
     if slo.targets.is_empty() {
         return "the profile selects no target".to_owned();
     }
-    match slo.targets.iter().find(|target| target.staleness_us.is_none()) {
+    if slo.judged().next().is_none() {
+        return format!("every target is in maintenance: {}", in_maintenance(slo.left_out()));
+    }
+    match slo.judged().find(|target| target.staleness_us.is_none()) {
+        Some(target) if target.series.iter().any(|series| series.latest().is_some()) && target.latest.is_none() => {
+            format!("of target {} {}", target.name, target.reason)
+        }
         Some(target) if target.latest.is_none() => format!("target {} was never observed", target.name),
         Some(target) => format!("no agent has said how often target {} is probed", target.name),
         None => "no observation in the window".to_owned(),
@@ -87,14 +106,18 @@ fn why_no_data(slo: &Slo<'_>) -> String {
 }
 
 fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
-    let targets = view.with_role(role);
+    let targets = view.with_role(role).into_iter().map(|target| past::as_of(view, target));
+    let (targets, maintained): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
     let in_state = |state| targets.iter().filter(move |target| target.state == state);
     let name_them = |targets: &mut dyn Iterator<Item = &TargetView<'_>>| {
         let named: Vec<String> = targets.map(|target| format!("{} ({})", target.name, target.reason)).collect();
         named.join(", ")
     };
-    let (verdict, observed, reason) = if targets.is_empty() {
+    let (verdict, observed, reason) = if targets.is_empty() && maintained.is_empty() {
         (CheckVerdict::NoData, None, format!("no target has the role of {what}"))
+    } else if targets.is_empty() {
+        let maintained = in_maintenance(maintained.iter());
+        (CheckVerdict::NoData, None, format!("every {what} target is in maintenance: {maintained}"))
     } else if in_state(TargetState::Down).next().is_some() {
         let down = name_them(&mut in_state(TargetState::Down));
         (CheckVerdict::Fail, Some("down"), format!("down: {down}"))
@@ -102,7 +125,7 @@ fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
         let unknown = name_them(&mut in_state(TargetState::Unknown));
         (CheckVerdict::NoData, Some("unknown"), format!("unknown: {unknown}"))
     } else {
-        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up"))
+        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(maintained.iter())))
     };
     let samples = view.window_over(&targets, SLO_WINDOW).map_or(0, |figures| figures.tally.count());
     CheckResult {
@@ -117,7 +140,19 @@ fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
     }
 }
 
-fn status_check(health: &Health, samples: u64) -> CheckResult {
+fn status_check(view: &View<'_>, health: &Health, samples: u64) -> CheckResult {
+    if past::is_past(view) {
+        return CheckResult {
+            id: "healthz.status".into(),
+            verdict: CheckVerdict::NoData,
+            observed: None,
+            threshold: Some(Status::Up.as_str().into()),
+            unit: "".into(),
+            samples: 0,
+            reason: "how Spark itself was at a past instant is not kept".to_owned(),
+            waived: false,
+        };
+    }
     let verdict = match health.status {
         Status::Up => CheckVerdict::Pass,
         Status::Degraded if health.no_data => CheckVerdict::NoData,
@@ -135,47 +170,4 @@ fn status_check(health: &Health, samples: u64) -> CheckResult {
         reason,
         waived: false,
     }
-}
-
-/// The verdict over all checks: any failure fails; else anything unwaived without data is `no_data`; no checks at all too.
-pub fn verdict(checks: &[CheckResult]) -> Verdict {
-    let any = |verdict| {
-        checks.iter().any(|check| check.verdict == verdict && !(check.waived && verdict == CheckVerdict::NoData))
-    };
-    if any(CheckVerdict::Fail) {
-        Verdict::Fail
-    } else if checks.is_empty() || any(CheckVerdict::NoData) {
-        Verdict::NoData
-    } else if any(CheckVerdict::Warn) {
-        Verdict::Warn
-    } else {
-        Verdict::Pass
-    }
-}
-
-/// A decision, with an identity computed from its content.
-///
-/// # Panics
-/// Never: the decision has string keys only.
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
-pub fn decide(view: &View<'_>, slo: &Slo<'_>, health: &Health, circumstances: Circumstances) -> GateDecided {
-    let Circumstances { positions, state_digest, build, by } = circumstances;
-    let checks = checks(view, slo, health);
-    let policy = view.declarations().policy.as_ref();
-    let mut decided = GateDecided {
-        id: "".into(),
-        at_ns: view.at,
-        verdict: verdict(&checks),
-        profile: slo.profile_name.clone(),
-        checks,
-        positions,
-        policy_digest: policy.map(|policy| policy.digest.as_str()).unwrap_or_default().into(),
-        state_digest: state_digest.into(),
-        semantics: SEMANTICS,
-        build,
-        by,
-    };
-    let content = serde_json::to_vec(&decided).expect("string keys only, in memory");
-    decided.id = crate::hex(&Sha256::digest(content)[..16]).into();
-    decided
 }

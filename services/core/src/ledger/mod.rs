@@ -1,0 +1,191 @@
+//! Ledgers: the good and bad events of each objective, counted as observations are folded.
+//!
+//! Each partition has one for each objective, kept up live, so that a window's figures need no look at observations. It
+//! is no part of the state's digest: what it holds follows from the leaves, the objectives and the maintenances, and the
+//! last two are declared in partition 0, whose position another partition's digest must not depend on. When they change
+//! for time that was counted already, the leaves of that time are counted anew (`recount`).
+
+mod book;
+mod recount;
+mod spec;
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use spark_schemas::TimeNs;
+
+use crate::bucket::{BucketStore, SeriesId, Tally};
+use crate::merkle::Hash;
+use crate::series::NotKept;
+use crate::series::rolling::{PerTier, Rolling};
+use crate::slo::Counts;
+use crate::varint;
+use crate::window::{Tier, Window};
+
+pub use recount::{Place, Recounted, Recounter, Stretch};
+pub use spec::Spec;
+
+pub(crate) use book::{Book, Known};
+
+use recount::Recount;
+use spec::Verdict;
+
+/// How long buckets are kept: as the tiers have it, but that no window is made of hours.
+fn kept_ns(spec: &Spec) -> PerTier<u64> {
+    let mut kept_ns = Tier::ALL.map(Tier::kept_ns);
+    kept_ns[Tier::Hour.index()] = 0;
+    if let Some(tier) = spec.slice_tier() {
+        // A slice is judged by its events, which may come late, so they are kept as long as it is.
+        kept_ns[tier.index()] = Tier::Minutes15.kept_ns();
+    }
+    kept_ns
+}
+
+/// The counts of one objective in one partition.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub(crate) id: SeriesId,
+    head: LedgerHead,
+    rolling: Rolling,
+    unsaved: bool,
+    digest: Option<Hash>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct LedgerHead {
+    spec: Spec,
+    /// The latest slot that was counted.
+    latest_slot: TimeNs,
+    /// Nothing before this instant is counted.
+    counted_from: TimeNs,
+    kept_from: PerTier<TimeNs>,
+    /// What is to be counted anew.
+    recount: Option<Recount>,
+}
+
+impl Ledger {
+    fn new(id: SeriesId, spec: Spec, counted_from: TimeNs) -> Self {
+        let rolling = Rolling::new(id, kept_ns(&spec));
+        let (latest_slot, kept_from) = Default::default();
+        let head = LedgerHead { spec, latest_slot, counted_from, kept_from, recount: None };
+        Self { id, head, rolling, unsaved: true, digest: None }
+    }
+
+    /// A ledger as the store kept it; `None` when the record is none.
+    fn load(id: SeriesId, record: &[u8], store: &dyn BucketStore) -> Option<Self> {
+        let mut rest = record;
+        let head_bytes = usize::try_from(varint::read(&mut rest)?).ok()?;
+        let (head, mut rest) = rest.split_at_checked(head_bytes)?;
+        let head: LedgerHead = serde_json::from_slice(head).ok()?;
+        let rolling = Rolling::load(id, kept_ns(&head.spec), head.kept_from, &mut rest, store)?;
+        rest.is_empty().then_some(Self { id, head, rolling, unsaved: false, digest: None })
+    }
+
+    /// What the store keeps beside its pages.
+    fn record(&self) -> Vec<u8> {
+        let (head, mut bytes) = (self.head.to_json(), Vec::new());
+        varint::write(&mut bytes, head.len() as u64);
+        bytes.extend(head);
+        self.rolling.write_newest(&mut bytes);
+        bytes
+    }
+
+    fn digest(&mut self) -> Hash {
+        if let Some(digest) = self.digest {
+            return digest;
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(self.head.to_json());
+        self.rolling.digest_into(&mut hasher);
+        *self.digest.insert(hasher.finalize().into())
+    }
+
+    fn touch(&mut self) {
+        self.unsaved = true;
+        self.digest = None;
+    }
+
+    /// Counts an event.
+    fn count(&mut self, verdict: Verdict, slot: TimeNs, fold_time: TimeNs, store: &mut dyn BucketStore) {
+        self.touch();
+        self.head.latest_slot = self.head.latest_slot.max(slot);
+        if self.rolling.advance(fold_time, store) {
+            self.head.kept_from = self.rolling.kept_from();
+        }
+        for tier in self.rolling.tiers() {
+            self.rolling.add(tier, tier.bucket_start(slot), |tally| verdict.add_to(tally), store);
+        }
+    }
+
+    /// What it counts.
+    pub fn spec(&self) -> &Spec {
+        &self.head.spec
+    }
+
+    /// Whether some of it is still to be counted anew.
+    pub fn is_recounting(&self) -> bool {
+        self.head.recount.is_some()
+    }
+
+    /// Nothing before this instant is counted.
+    pub fn counted_from(&self) -> TimeNs {
+        self.head.counted_from
+    }
+
+    /// Adds to `sum` what was counted in `window` up to `at`.
+    pub(crate) fn add_window(
+        &self,
+        window: Window,
+        at: TimeNs,
+        store: &dyn BucketStore,
+        sum: &mut Tally,
+    ) -> Result<(), NotKept> {
+        self.rolling.add_window(window, at, store, sum)
+    }
+
+    /// Adds to `sum` the buckets of `tier` that start in `starts`.
+    pub(crate) fn add_range(
+        &self,
+        tier: Tier,
+        starts: Range<TimeNs>,
+        store: &dyn BucketStore,
+        sum: &mut Tally,
+    ) -> Result<(), NotKept> {
+        self.rolling.add_range(tier, starts, store, sum)
+    }
+
+    /// Gives `look` what was counted in each bucket of `tier` that starts in `starts`, in order.
+    pub(crate) fn visit(
+        &self,
+        tier: Tier,
+        starts: Range<TimeNs>,
+        store: &dyn BucketStore,
+        mut look: impl FnMut(TimeNs, Counts),
+    ) -> Result<(), NotKept> {
+        let kept_from = self.rolling.kept_from()[tier.index()];
+        if starts.start < kept_from {
+            return Err(NotKept { kept_from });
+        }
+        let mut tally = Tally::default();
+        self.rolling.visit(tier, starts, store, |start, part| {
+            tally.clear();
+            part.add_to(&mut tally);
+            look(start, counts_of(&tally));
+        });
+        Ok(())
+    }
+}
+
+/// A ledger's tally as counts of events.
+pub(crate) fn counts_of(tally: &Tally) -> Counts {
+    let events = tally.count();
+    Counts { good: events - tally.failed.min(events), bad: tally.failed, events, excluded: tally.missed }
+}
+
+impl LedgerHead {
+    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("string keys only, in memory")
+    }
+}
