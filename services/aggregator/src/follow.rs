@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up::{CatchUpError, fold_archive};
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::gaps::insert_gaps;
-use crate::projection::StoreGone;
 use crate::recorder::{Recorder, RecorderError, created_ns};
 use crate::recount::{Leaves, keep_counted};
+use crate::status::StoreGone;
 use crate::store::StoreError;
 use crate::{Phase, Projection};
 

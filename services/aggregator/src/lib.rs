@@ -16,8 +16,10 @@ mod projections;
 pub mod rebuild;
 pub mod recorder;
 mod recount;
+mod status;
 pub mod store;
 mod ticks;
 
-pub use projection::{CheckpointError, FoldStatus, Phase, Projection, StoreGone};
+pub use projection::{CheckpointError, Projection};
 pub use projections::Projections;
+pub use status::{FoldStatus, Phase, StoreGone};

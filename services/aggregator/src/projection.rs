@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use serde::Serialize;
 use spark_core::bucket::{BucketStore, MemoryBuckets};
 use spark_core::config::Config;
 use spark_core::fold::{Applied, RejectedFrames, State};
@@ -15,7 +14,8 @@ use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
 
 use crate::follow::describe;
-use crate::store::{self, Store, StoreError};
+use crate::status::{FoldStatus, Phase, StoreGone};
+use crate::store::{self, Damage, Store, StoreError};
 
 /// Frames folded under one lock, so that readers wait at most some milliseconds during a replay.
 const FRAMES_PER_LOCK: usize = 64;
@@ -24,52 +24,6 @@ const FRAMES_PER_LOCK: usize = 64;
 #[derive(Debug, thiserror::Error)]
 #[error("no checkpoint was made")]
 pub struct CheckpointError(#[from] StoreError);
-
-/// The store failed, so that what is folded upon it may be wrong: nothing of it is shown until the fold has opened the
-/// store anew.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store of partition {partition} is gone: {reason}")]
-pub struct StoreGone {
-    /// Whose store it is.
-    pub partition: u16,
-    /// How it showed.
-    pub reason: String,
-}
-
-/// Where the fold stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "phase", content = "detail", rename_all = "snake_case")]
-pub enum Phase {
-    /// It reads what is in the log already.
-    Replaying {
-        /// Position reached.
-        folded: u64,
-        /// Position the log was at when the replay began.
-        of: u64,
-    },
-    /// It follows the log as it grows.
-    Live,
-    /// The log can't be read; it keeps trying. The text says why.
-    Unreachable(String),
-    /// It stopped. The text says why.
-    Failed(String),
-}
-
-/// Where the fold stands, and how it compares with the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FoldStatus {
-    /// What it is doing.
-    pub phase: Phase,
-    /// The last sequence number that was folded.
-    pub position: u64,
-    /// The log's last sequence number as last heard.
-    pub log_last_seq: u64,
-    /// When the last batch was folded, by the local clock; 0 before the first.
-    pub last_batch: TimeNs,
-    /// Why the last checkpoint was not made, if it was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_checkpoint: Option<String>,
-}
 
 /// A shared projection; clones are the same one.
 #[derive(Clone)]
@@ -80,6 +34,7 @@ struct Shared {
     /// Where the store is; `None` in memory.
     dir: Option<PathBuf>,
     inner: RwLock<Inner>,
+    trouble: Mutex<Trouble>,
     /// Held during a checkpoint.
     checkpoints: Mutex<()>,
     status: Mutex<FoldStatus>,
@@ -92,8 +47,16 @@ pub(crate) struct Inner {
     state: State,
     buckets: Buckets,
     incarnation: String,
+}
+
+/// What is wrong with the store. Not behind the lock of what it holds: how Spark is gets asked by who looks at a view, and
+/// who takes a read lock again waits for a writer that waits for him.
+#[derive(Default)]
+struct Trouble {
     /// Why there is no store where there should be one.
     given_up: Option<String>,
+    /// What its reads ran into.
+    damage: Damage,
 }
 
 enum Buckets {
@@ -124,15 +87,6 @@ impl Inner {
 
     pub(crate) fn digest(&mut self) -> Hash {
         self.state.digest()
-    }
-
-    /// Why nothing may be shown of it. What was read from it before this says no is good.
-    pub(crate) fn store_gone(&self, partition: u16) -> Result<(), StoreGone> {
-        let damage = match &self.buckets {
-            Buckets::Stored(store) => store.damage(),
-            Buckets::Memory(_) => None,
-        };
-        self.given_up.clone().or(damage).map_or(Ok(()), |reason| Err(StoreGone { partition, reason }))
     }
 }
 
@@ -171,6 +125,10 @@ impl Projection {
 
     fn new(partition: u16, dir: Option<PathBuf>, state: State, buckets: Buckets, incarnation: String) -> Self {
         let position = state.head().position;
+        let damage = match &buckets {
+            Buckets::Stored(store) => store.damage().clone(),
+            Buckets::Memory(_) => Damage::default(),
+        };
         let status = FoldStatus {
             phase: Phase::Replaying { folded: position, of: position },
             position,
@@ -181,7 +139,8 @@ impl Projection {
         Self(Arc::new(Shared {
             partition,
             dir,
-            inner: RwLock::new(Inner { state, buckets, incarnation, given_up: None }),
+            inner: RwLock::new(Inner { state, buckets, incarnation }),
+            trouble: Mutex::new(Trouble { given_up: None, damage }),
             checkpoints: Mutex::default(),
             status: Mutex::new(status),
             position: watch::Sender::new(position),
@@ -208,17 +167,19 @@ impl Projection {
     pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> Result<R, StoreGone> {
         let inner = self.read();
         let seen = look(View { parts: vec![inner.part(self.partition())], at });
-        inner.store_gone(self.partition()).map(|()| seen)
+        self.store_gone().map(|()| seen)
     }
 
-    /// Whether what is folded can be trusted.
+    /// Whether what is folded can be trusted. What was read under the lock before this says no is good.
     pub fn store_gone(&self) -> Result<(), StoreGone> {
-        self.read().store_gone(self.partition())
+        let trouble = self.trouble();
+        let reason = trouble.given_up.clone().or_else(|| trouble.damage.get());
+        reason.map_or(Ok(()), |reason| Err(StoreGone { partition: self.partition(), reason }))
     }
 
     /// Shows nothing more, until the store is opened anew.
     pub fn give_up(&self, reason: impl Into<String>) {
-        self.write().given_up = Some(reason.into());
+        self.trouble().given_up = Some(reason.into());
     }
 
     /// Opens the store anew, and goes on from what was committed to it: what was folded since is to be folded again, as
@@ -226,9 +187,9 @@ impl Projection {
     pub fn reopen(&self) -> Result<(), StoreError> {
         let _no_checkpoint = self.0.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(dir) = &self.0.dir else { return Ok(()) };
+        self.trouble().given_up.get_or_insert_with(|| "it is opened anew".to_owned());
         let incarnation = {
             let mut inner = self.write();
-            inner.given_up.get_or_insert_with(|| "it is opened anew".to_owned());
             // The store's lock is free only when nobody holds the store any more.
             inner.buckets = Buckets::Memory(MemoryBuckets::default());
             inner.incarnation.clone()
@@ -241,8 +202,9 @@ impl Projection {
         });
         {
             let mut inner = self.write();
+            let damage = store.damage().clone();
             (inner.state, inner.buckets) = (state, Buckets::Stored(Box::new(store)));
-            inner.given_up = None;
+            *self.trouble() = Trouble { given_up: None, damage };
         }
         self.0.position.send_replace(position);
         Ok(())
@@ -393,7 +355,7 @@ impl Projection {
         Ok(written?)
     }
 
-    /// Where the fold stands.
+    /// Where the fold stands. Takes no lock that a view holds.
     pub fn status(&self) -> FoldStatus {
         let noted = self.lock_status().clone();
         let phase = self.store_gone().map_or_else(|gone| Phase::Failed(gone.to_string()), |()| noted.phase);
@@ -412,6 +374,10 @@ impl Projection {
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
         self.0.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_status(&self) -> MutexGuard<'_, FoldStatus> {
@@ -445,5 +411,34 @@ impl BatchTally {
         metrics::counter!(metric::FOLD_OBSERVATIONS).increment(self.observations);
         metrics::counter!(metric::FOLD_DUPLICATES).increment(self.duplicates);
         metrics::counter!(metric::FOLD_REJECTED).increment(self.rejected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Health and pages say how the fold is from inside a view, while the fold waits for its turn to write.
+    #[test]
+    fn who_looks_may_ask_how_the_fold_is_while_a_writer_waits() {
+        let projection = Projection::in_memory(0);
+        let (told, asked) = mpsc::channel();
+        thread::spawn(move || {
+            let status = projection.view(TimeNs(0), |_| {
+                let writer = projection.clone();
+                thread::spawn(move || writer.begin("EVENTS@1"));
+                // Nobody gets in any more once a writer waits.
+                while projection.0.inner.try_read().is_ok() {
+                    thread::yield_now();
+                }
+                projection.status()
+            });
+            told.send(status.unwrap().position)
+        });
+        assert_eq!(asked.recv_timeout(Duration::from_secs(30)), Ok(0), "neither goes on");
     }
 }

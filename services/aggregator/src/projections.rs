@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLockWriteGuard};
 use spark_core::view::{DECLARING, View, digest_over};
 use spark_schemas::TimeNs;
 
-use crate::projection::{Inner, StoreGone};
+use crate::status::StoreGone;
 use crate::{Phase, Projection};
 
 /// Projections in the order of their partitions; clones are the same ones.
@@ -47,11 +47,7 @@ impl Projections {
         let inner: Vec<_> = self.iter().map(Projection::read).collect();
         let parts = self.iter().zip(&inner).map(|(projection, inner)| inner.part(projection.partition()));
         let seen = look(View { parts: parts.collect(), at });
-        self.stores_gone(inner.iter().map(Deref::deref)).map(|()| seen)
-    }
-
-    fn stores_gone<'a>(&self, mut inner: impl Iterator<Item = &'a Inner>) -> Result<(), StoreGone> {
-        self.iter().try_for_each(|one| inner.next().map_or(Ok(()), |inner| inner.store_gone(one.partition())))
+        self.iter().try_for_each(Projection::store_gone).map(|()| seen)
     }
 
     /// Looks at all partitions from the instant `at`, together with their digest in hex: both are of the same positions.
@@ -63,7 +59,7 @@ impl Projections {
         let inner: Vec<_> = inner.into_iter().map(RwLockWriteGuard::downgrade).collect();
         let parts = self.iter().zip(&inner).map(|(projection, inner)| inner.part(projection.partition()));
         let seen = look(View { parts: parts.collect(), at }, digest);
-        self.stores_gone(inner.iter().map(Deref::deref)).map(|()| seen)
+        self.iter().try_for_each(Projection::store_gone).map(|()| seen)
     }
 
     /// The last sequence number that was folded of each partition, in their order.

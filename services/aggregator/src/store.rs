@@ -79,8 +79,25 @@ pub struct Store {
     /// What a checkpoint that is under way writes.
     writing: Arc<Pages>,
     evicted: Evicted,
-    /// The first thing that went wrong while reading; reads can't return errors to the fold.
-    damage: Mutex<Option<String>>,
+    damage: Damage,
+}
+
+/// The first thing that went wrong while reading: reads can't return errors to the fold. Clones are the same one, so that
+/// who asks needs no store.
+#[derive(Debug, Clone, Default)]
+pub struct Damage(Arc<Mutex<Option<String>>>);
+
+impl Damage {
+    /// What went wrong, if anything did.
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().map_or_else(|_| Some("a read panicked".to_owned()), |damage| damage.clone())
+    }
+
+    fn note(&self, damage: String) {
+        if let Ok(mut noted) = self.0.lock() {
+            noted.get_or_insert(damage);
+        }
+    }
 }
 
 impl Store {
@@ -103,7 +120,7 @@ impl Store {
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let disk = Disk::open(path)?;
             let (changed, writing, evicted) = Default::default();
-            let mut store = Self { disk, committed: 0, changed, writing, evicted, damage: Mutex::default() };
+            let mut store = Self { disk, committed: 0, changed, writing, evicted, damage: Damage::default() };
             let state = store.load(incarnation)?;
             Ok((store, state))
         }));
@@ -130,7 +147,7 @@ impl Store {
         let series = (0..commit.series).map(|id| self.load_series(SeriesId(id))).collect::<Result<Vec<_>, _>>()?;
         let mut state = State::load(commit.head, series);
         let digest = spark_core::hex(&state.digest());
-        if let Some(damage) = self.damage() {
+        if let Some(damage) = self.damage.get() {
             return Err(self.disk.doubt(damage));
         }
         if digest != commit.digest {
@@ -149,7 +166,7 @@ impl Store {
         };
         let is_loaded = state.load_ledgers(record, self);
         let digest = state.ledgers_digest().map(|digest| spark_core::hex(&digest));
-        match is_loaded && self.damage().is_none() && digest.as_deref() == Some(committed) {
+        match is_loaded && self.damage.get().is_none() && digest.as_deref() == Some(committed) {
             true => Ok(()),
             false => Err(self.disk.doubt("its ledgers are not those that were committed")),
         }
@@ -165,7 +182,7 @@ impl Store {
     /// Takes what a checkpoint of `state` must write. It is written by [`Disk::write`], and settled by [`Store::end`];
     /// there is one at a time.
     pub fn begin(&mut self, state: &mut State, incarnation: &str) -> Result<Checkpoint, StoreError> {
-        if let Some(damage) = self.damage() {
+        if let Some(damage) = self.damage.get() {
             return Err(self.disk.doubt(damage));
         }
         let commit = Commit {
@@ -211,30 +228,24 @@ impl Store {
     }
 
     /// The first thing that went wrong while reading.
-    pub fn damage(&self) -> Option<String> {
-        self.damage.lock().map_or_else(|_| Some("a read panicked".to_owned()), |damage| damage.clone())
+    pub fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// What `read` says, and the first thing that goes wrong with it kept.
     fn note<T>(&self, read: impl FnOnce() -> Result<T, sled::Error>) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(read)) {
             Ok(Ok(read)) => return Some(read),
-            Ok(Err(error)) => self.note_damage(error.to_string()),
-            Err(_panic) => self.note_damage("sled panicked on it".to_owned()),
+            Ok(Err(error)) => self.damage.note(error.to_string()),
+            Err(_panic) => self.damage.note("sled panicked on it".to_owned()),
         }
         None
-    }
-
-    fn note_damage(&self, damage: String) {
-        if let Ok(mut noted) = self.damage.lock() {
-            noted.get_or_insert(damage);
-        }
     }
 
     fn read_page(&self, tier: Tier, version: &Version) -> Option<Page> {
         let page = Page::from_bytes(tier, version.bytes());
         if page.is_none() {
-            self.note_damage("a page can't be read".to_owned());
+            self.damage.note("a page can't be read".to_owned());
         }
         page
     }
