@@ -473,6 +473,15 @@ fn a_probe_that_was_told_wrongly_while_nats_was_away_sends_nothing() {
         assert!(probe.stderr().contains(word), "no {word:?} in {}", probe.stderr());
     }
 
+    // Started rightly it says what is in the way, instead of keeping for ever what no stream takes.
+    let mut command = side.probe_command("ist-1");
+    command.args(["--admin", &format!("127.0.0.1:{}", free_port())]);
+    let mut again = Process::start(command, "told-rightly", &side.world.logs());
+    assert_eq!(again.wait().code(), Some(1), "{}", again.stderr());
+    for word in ["wait for partition 0, and this probe publishes to partition 1", "move the directory away"] {
+        assert!(again.stderr().contains(word), "no {word:?} in {}", again.stderr());
+    }
+
     // What comes after it in both streams is folded, and nothing of it is among that.
     let before = wait::until("the web service is back", LONG, || {
         side.api.try_json("/api/v1/log")?;

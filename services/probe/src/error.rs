@@ -37,6 +37,23 @@ pub enum OutboxError {
         /// The directory.
         path: PathBuf,
     },
+    /// Frames wait for another partition than this probe publishes to: they may be in that one already, so they can't go
+    /// to this one.
+    #[error(
+        "{frames} frames in {} wait for partition {theirs}, and this probe publishes to partition {ours}: start it with \
+         the number of partitions that it had before, until they are sent; if that number was never right, move the \
+         directory away (its slots become missed ones)", path.display()
+    )]
+    OtherPartition {
+        /// The directory.
+        path: PathBuf,
+        /// How many frames wait for it.
+        frames: u64,
+        /// The partition that they wait for.
+        theirs: u16,
+        /// The probe's.
+        ours: u16,
+    },
     /// The file system refused.
     #[error("can't {doing} {}: check that the path exists, is writable, and that its disk works and has room", path.display())]
     Io {

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::check::{CheckContext, PreparedCheck};
 use crate::clock::{Steps, watch_clock};
-use crate::error::ProbeError;
+use crate::error::{OutboxError, ProbeError};
 use crate::fleet::{self, Fleet, Prepare};
 use crate::outbox::{self, Opened};
 use crate::recorder::{Identity, Recorded, Recorder};
@@ -98,8 +98,12 @@ pub(crate) async fn run_with(
     getrandom::fill(&mut boot).map_err(ProbeError::Random)?;
     let boot = Boot(boot);
     let outbox_bytes_max = settings.outbox_bytes_max;
+    let path = dir.clone();
     let opening = tokio::task::spawn_blocking(move || outbox::open(&dir, outbox_bytes_max));
-    let Opened { writer, reader, shared: outbox } = opening.await.map_err(panicked("outbox"))??;
+    let Opened { writer, reader, shared: outbox, waiting } = opening.await.map_err(panicked("outbox"))??;
+    if let Some((&theirs, &frames)) = waiting.iter().find(|(theirs, _)| **theirs != partition) {
+        return Err(OutboxError::OtherPartition { path, frames, theirs, ours: partition }.into());
+    }
 
     let (last_written, give_up) = (CancellationToken::new(), CancellationToken::new());
     // Should the caller drop this future, nothing of it lives on.

@@ -1,5 +1,6 @@
 //! Opening the outbox: lock it, read what is there, cut a torn tail, fold what the frames account for.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
@@ -18,12 +19,14 @@ use crate::error::OutboxError;
 const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const SEGMENTS_WANTED: u64 = 16;
 
-/// An outbox that is ours until all three are dropped.
+/// An outbox that is ours until all of it is dropped.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) shared: Arc<Shared>,
+    /// The partitions that frames wait for, and how many for each.
+    pub(crate) waiting: BTreeMap<u16, u64>,
 }
 
 /// Opens or creates the outbox in `dir`, which keeps about `bytes_max` bytes at most.
@@ -34,7 +37,8 @@ pub(crate) fn open(dir: &Path, bytes_max: u64) -> Result<Opened, OutboxError> {
     let (acked_file, acked) = AckedFile::open(dir)?;
     keep_reserve(dir);
     let numbers = segment_numbers(dir)?;
-    let mut scan = Scan { coverage: state.coverage, covered_to: state.end, acked, inner: Inner::default() };
+    let (inner, waiting) = (Inner::default(), BTreeMap::new());
+    let mut scan = Scan { coverage: state.coverage, covered_to: state.end, acked, inner, waiting };
     for number in &numbers {
         scan.segment(dir, *number)?;
     }
@@ -53,7 +57,7 @@ pub(crate) fn open(dir: &Path, bytes_max: u64) -> Result<Opened, OutboxError> {
     let segment_bytes = (bytes_max / SEGMENTS_WANTED).clamp(1, SEGMENT_BYTES_MAX);
     let writer = Writer::new(Arc::clone(&shared), last + 1, segment_bytes);
     let reader = Reader::new(Arc::clone(&shared), acked_file, acked);
-    Ok(Opened { writer, reader, shared })
+    Ok(Opened { writer, reader, shared, waiting: scan.waiting })
 }
 
 fn lock(dir: &Path) -> Result<File, OutboxError> {
@@ -81,6 +85,7 @@ struct Scan {
     covered_to: Position,
     acked: Position,
     inner: Inner,
+    waiting: BTreeMap<u16, u64>,
 }
 
 impl Scan {
@@ -110,6 +115,7 @@ impl Scan {
                 Found::Frame { frame, end } => {
                     if at >= self.acked {
                         self.inner.frames += 1;
+                        *self.waiting.entry(frame.subject.partition).or_default() += 1;
                     }
                     if at >= self.covered_to {
                         self.cover(&frame.payload, at);

@@ -83,7 +83,7 @@ impl Log {
 
 /// One life of a probe, without its tasks: slots run from `from` to `to`. An error is a kill.
 fn live(dir: &Path, boot: u8, from: u64, to: u64, log: &mut Log) -> Result<(), OutboxError> {
-    let Opened { mut writer, mut reader, shared } = open(dir, BYTES_MAX)?;
+    let Opened { mut writer, mut reader, shared, .. } = open(dir, BYTES_MAX)?;
     let missing = shared.coverage().missing(SCHEDULE.slot_start(from), MissedWhy::NotRunning, |_, _| true);
     let mut events: Vec<Event> = missing.into_iter().map(Event::from).collect();
     events.push(listed(from));
@@ -146,7 +146,7 @@ fn a_kill_at_any_step_loses_no_slot_and_says_none_twice() {
 fn a_disk_that_fails_for_a_while_keeps_each_frame_once() {
     for steps in 1..6 {
         let dir = tempfile::tempdir().unwrap();
-        let Opened { mut writer, mut reader, shared } = open(dir.path(), BYTES_MAX).unwrap();
+        let Opened { mut writer, mut reader, shared, .. } = open(dir.path(), BYTES_MAX).unwrap();
         writer.write(&[kept(1, 0, vec![listed(0), observed(0)])]).unwrap();
         let next = [kept(1, 1, vec![observed(1)]), kept(1, 2, vec![observed(2)])];
         plug::pull_after(Some(steps));
@@ -278,7 +278,7 @@ fn a_path_that_can_not_be_a_directory_is_named() {
 #[test]
 fn missed_slots_cover_a_gap_and_the_bound_counts_the_files() {
     let dir = tempfile::tempdir().unwrap();
-    let Opened { mut writer, mut reader, shared } = open(dir.path(), BYTES_MAX).unwrap();
+    let Opened { mut writer, mut reader, shared, .. } = open(dir.path(), BYTES_MAX).unwrap();
     let missed = Missed {
         target: name(),
         first_slot_ns: SCHEDULE.slot_start(0),
