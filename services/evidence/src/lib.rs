@@ -1,0 +1,1 @@
+//! What makes the log provable: keys, signed checkpoints, attestations, bundles and their verification.
