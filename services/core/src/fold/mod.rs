@@ -6,6 +6,7 @@ mod events;
 mod instead;
 mod ledgers;
 mod rejected;
+pub mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
 

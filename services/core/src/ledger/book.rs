@@ -215,6 +215,17 @@ impl Book {
         taken
     }
 
+    /// The record of every open ledger, and that of the book itself.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (SeriesId, Vec<u8>)> {
+        let of_ledgers = self.ledgers.iter().map(|ledger| (ledger.id, ledger.record()));
+        of_ledgers.chain(std::iter::once_with(|| (BOOK, self.head.to_json())))
+    }
+
+    /// Every open ledger, and from when on each tier's buckets are kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (SeriesId, [TimeNs; Tier::ALL.len()])> {
+        self.ledgers.iter().map(|ledger| (ledger.id, ledger.rolling.kept_from()))
+    }
+
     /// The store could not keep this record.
     pub(crate) fn mark_unsaved(&mut self, id: SeriesId) {
         match self.ledgers.iter_mut().find(|ledger| ledger.id == id) {

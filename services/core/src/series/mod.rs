@@ -131,6 +131,11 @@ impl Series {
         bytes
     }
 
+    /// Buckets that start earlier are gone, for each tier.
+    pub(crate) fn kept_from(&self) -> [TimeNs; Tier::ALL.len()] {
+        self.head.kept_from
+    }
+
     /// Whether something changed since [`Series::mark_saved`].
     pub(crate) fn is_unsaved(&self) -> bool {
         self.unsaved
