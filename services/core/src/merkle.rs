@@ -1,6 +1,10 @@
 //! RFC 6962 hashing and the append-only tree, as pure arithmetic; where the hashes are kept is the archive's business.
 
+mod proof;
+
 use sha2::{Digest as _, Sha256};
+
+pub use proof::{ProofError, Subtree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
