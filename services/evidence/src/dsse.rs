@@ -45,7 +45,10 @@ pub enum DsseError {
     /// None of its signatures is of a trusted key.
     #[error("signed by {}, none of which is trusted", .0.join(", "))]
     UnknownSigner(Vec<String>),
-    /// A trusted key did not make the signature that bears its name.
+    /// A key signed it that is neither trusted nor listed.
+    #[error("{0} signed it, and is not among the keys")]
+    Stranger(String),
+    /// A key did not make the signature that bears its name.
     #[error("the signature of {0} is not of this payload")]
     BadSignature(String),
 }
@@ -57,6 +60,11 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Envelope {
+    /// The names of the keys that signed it.
+    pub fn signers(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().map(|signature| signature.keyid.as_str())
+    }
+
     /// The payload, signed by each of `signers`.
     pub fn sign<'a>(payload: Vec<u8>, signers: impl IntoIterator<Item = &'a Signer>) -> Self {
         let signed = pae(IN_TOTO, &payload);
@@ -91,22 +99,23 @@ impl Envelope {
         }
     }
 
-    /// The payload, once a trusted key is seen to have signed it. A signature under a trusted key's name must be good, and
-    /// so must be the number of signatures: one for each name.
-    pub fn verify(&self, trusted: &[Vkey]) -> Result<&[u8], DsseError> {
+    /// The payload, once a trusted key is seen to have signed it. Every other signature must be of one of the `listed`
+    /// keys and good, too: they prove nothing, but nobody can have touched them.
+    pub fn verify(&self, trusted: &[Vkey], listed: &[Vkey]) -> Result<&[u8], DsseError> {
         let signed = pae(IN_TOTO, &self.payload);
         let mut is_known = false;
         for (n, signature) in self.signatures.iter().enumerate() {
             if self.signatures[..n].iter().any(|earlier| earlier.keyid == signature.keyid) {
                 return Err(DsseError::Malformed(format!("two signatures of {}", signature.keyid)));
             }
-            let Some(key) = trusted.iter().find(|key| key.keyid() == signature.keyid) else { continue };
+            let key = trusted.iter().chain(listed).find(|key| key.keyid() == signature.keyid);
+            let key = key.ok_or_else(|| DsseError::Stranger(signature.keyid.clone()))?;
             let bytes = STANDARD.decode(&signature.sig).unwrap_or_default();
             let is_canonical = STANDARD.encode(&bytes) == signature.sig;
             if !is_canonical || !key.verify(&signed, &bytes) {
                 return Err(DsseError::BadSignature(signature.keyid.clone()));
             }
-            is_known = true;
+            is_known |= trusted.iter().any(|trusted| trusted == key);
         }
         match is_known {
             true => Ok(&self.payload),

@@ -53,7 +53,7 @@ fn options(readers: Readers) -> OpenOptions {
 
 /// Makes the names in `dir` durable.
 #[cfg(unix)]
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()
 }
@@ -61,7 +61,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 /// Elsewhere a directory can't be opened as a file, and the file system keeps names durable by itself.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
-fn sync_dir(_dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(_dir: &Path) -> io::Result<()> {
     let _unused = File::open;
     Ok(())
 }

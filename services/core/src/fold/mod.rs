@@ -1,6 +1,7 @@
 //! The fold: `state = fold(state, recorded frame)`. Everything shown comes from here, and nothing else changes it.
 
 mod accept;
+mod continuity;
 mod declarations;
 mod events;
 mod instead;
@@ -21,6 +22,7 @@ use crate::merkle::Hash;
 use crate::series::Series;
 
 pub(crate) use accept::{Runs, accept};
+pub use continuity::Continuity;
 pub use declarations::{Declarations, Policy};
 use instead::Instead;
 pub use rejected::{RejectedFrames, Unreported};

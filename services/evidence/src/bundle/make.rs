@@ -1,0 +1,332 @@
+//! Making a day's evidence: the leaves are folded from the state before them, and everything but the leaves themselves is
+//! kept in a directory, from which a bundle is shipped.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use spark_core::bucket::MemoryBuckets;
+use spark_core::fold::snapshot::{self, SnapshotError};
+use spark_core::fold::{Continuity, State};
+use spark_core::ledger::Stretch;
+use spark_core::report::{Day, Mark, Replay, Report, Span, U64};
+use spark_eventlog::archive::{LoadError, View};
+use spark_schemas::{Leaf, LeafError};
+
+use super::attest::{Facts, statements, verdicts_of};
+use super::entries::{self, Join};
+use super::sums::Sums;
+use super::{ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON, SUMS, STATE_FROM};
+use crate::dsse::Envelope;
+use crate::durable::{self, Readers};
+use crate::keys::Keys;
+use crate::note::Note;
+use crate::vkey::Vkey;
+
+/// The state behind the last leaf, compressed: no part of the bundle, but the next day's first state.
+const STATE_TO: &str = "state.to.zst";
+/// The report as Markdown: for people, no part of the bundle.
+pub const REPORT_MD: &str = "report.md";
+/// zstd's default; a state is mostly small counts, which it halves twice.
+const COMPRESSION: i32 = 3;
+
+/// Why a day's evidence can't be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// A file can't be read or written.
+    #[error("can't use {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The archive is damaged.
+    #[error("the archive is damaged")]
+    Load(#[from] LoadError),
+    /// A leaf can't be read.
+    #[error("a leaf can't be read")]
+    Leaf(#[from] LeafError),
+    /// The state that a day begins with can't be used.
+    #[error("the state before the day can't be used")]
+    State(#[from] SnapshotError),
+    /// The archive ends before the day does, or its leaves are not where they were.
+    #[error("the archive has no leaves {from} to {to}")]
+    NotThere {
+        /// The first leaf, counted from 0.
+        from: u64,
+        /// Behind the last.
+        to: u64,
+    },
+    /// A file of an earlier day is not as it was written.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl IssueError {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// What a day begins with: where the one before it ended.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// How many leaves there are before it.
+    pub size: u64,
+    /// The last sequence number before it.
+    pub seq: u64,
+    /// The signed checkpoint of that size; none at 0.
+    pub checkpoint: Option<String>,
+    /// The state, as [`snapshot::encode`] wrote it; none when nothing was folded.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A day's evidence to be made.
+pub struct Making<'a> {
+    /// The archive.
+    pub view: &'a View,
+    /// The log's name in checkpoints.
+    pub origin: &'a str,
+    /// The day.
+    pub day: Day,
+    /// What it begins with.
+    pub before: Before,
+    /// How many leaves there are at its end, and the checkpoint of that size.
+    pub to: (u64, &'a Note),
+    /// The day is not over.
+    pub is_draft: bool,
+    /// Who signs.
+    pub keys: &'a Keys,
+    /// What `replay.json` says of this program.
+    pub replayer: &'a Value,
+}
+
+/// A day's evidence that was made.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The report.
+    pub report: Report,
+    /// SHA-256 of `report.json`.
+    pub digest: [u8; 32],
+}
+
+impl Making<'_> {
+    /// Makes it in `dir`, which must be empty or absent; durable when it returns. `progress` hears of each leaf.
+    pub fn make(self, dir: &Path, progress: impl FnMut()) -> Result<Issued, IssueError> {
+        let mut files = Files { dir, sums: Sums::default() };
+        let range = self.before.size..self.to.0;
+        let (state, buckets) = match &self.before.state {
+            Some(state) => snapshot::decode(state)?,
+            None => (State::default(), MemoryBuckets::default()),
+        };
+        let folded = self.fold(state, buckets, &mut files, progress)?;
+        let Folded { report, mut state, mut buckets, verdicts } = folded;
+        count_anew(&mut state, &mut buckets, self.view)?;
+
+        let to_state = zstd::encode_all(&snapshot::encode(&mut state, &buckets)[..], COMPRESSION);
+        files.write(STATE_TO, &to_state.map_err(|source| IssueError::io(&dir.join(STATE_TO), source))?)?;
+        files.write(REPORT_MD, report.to_markdown().as_bytes())?;
+
+        files.put(CHECKPOINT, self.to.1.to_string().as_bytes())?;
+        if let Some(checkpoint) = self.before.checkpoint.as_ref().filter(|_| range.start > 0) {
+            files.put(CHECKPOINT_FROM, checkpoint.as_bytes())?;
+            let frontier = self.view.frontier_at(range.start)?.unwrap_or_default();
+            files.put(FRONTIER_FROM, &frontier.hashes().concat())?;
+        }
+        if let Some(state) = &self.before.state {
+            // It lies beside the day before, compressed.
+            files.sums.insert(STATE_FROM, Sha256::digest(state).into());
+        }
+        if let Some(policy) = &state.head().declarations.policy {
+            files.put(POLICY, policy.config.canonical_json().as_bytes())?;
+        }
+        let json = report.to_json();
+        files.put(REPORT_JSON, json.as_bytes())?;
+        files.put(REPORT_HTML, report.to_html().as_bytes())?;
+        files.put(REPLAY, &canonical(self.replayer))?;
+        for key in self.keys.public() {
+            let name = key.name().rsplit('/').next().unwrap_or_default();
+            files.put(&format!("{KEYS}{name}.vkey"), format!("{key}\n").as_bytes())?;
+            files.put(&format!("{KEYS}{name}.pem"), key.to_pem().as_bytes())?;
+        }
+        let signers: Vec<Vkey> = self.keys.active().map(|signer| signer.vkey().clone()).collect();
+        let sums = files.sums.clone();
+        let facts = Facts { report: &report, sums: &sums, replayer: self.replayer, signers: &signers, verdicts: &verdicts };
+        let signed = statements(facts).unwrap_or_default().into_iter();
+        let lines = signed.map(|one| Envelope::sign(one.to_bytes(), self.keys.active()).to_line() + "\n");
+        files.write(ATTESTATIONS, lines.collect::<String>().as_bytes())?;
+        files.write(SUMS, sums.to_string().as_bytes())?;
+        Ok(Issued { digest: Sha256::digest(&json).into(), report })
+    }
+
+    fn fold(
+        &self,
+        mut state: State,
+        buckets: MemoryBuckets,
+        files: &mut Files<'_>,
+        mut progress: impl FnMut(),
+    ) -> Result<Folded, IssueError> {
+        let range = self.before.size..self.to.0;
+        let not_there = || IssueError::NotThere { from: range.start, to: range.end };
+        state.begin(self.view.incarnation());
+        let (mut continuity, mut verdicts) = (Continuity::after(&state), Vec::new());
+        let mut replay = Replay::new(self.day, state, buckets);
+        let mut join = Join::new(range.clone());
+        let mut seq = self.before.seq;
+        let mut leaves = self.view.leaves(seq + 1)?;
+        if !range.is_empty() && leaves.next_index() != range.start {
+            return Err(not_there());
+        }
+        for _ in range.clone() {
+            let bytes = leaves.next().ok_or_else(not_there)??;
+            let leaf = Leaf::decode(&bytes)?;
+            if let Some((subject, frame)) = continuity.take_declared(&leaf) {
+                verdicts.extend(verdicts_of(&bytes, &subject, frame));
+            }
+            replay.leaf(&leaf);
+            seq = leaf.next_seq() - 1;
+            let whole = join.push(&bytes).map_err(|source| IssueError::io(files.dir, source))?;
+            if let Some((index, file)) = whole {
+                files.sums.insert(entries::path(index), Sha256::digest(file).into());
+            }
+            progress();
+        }
+        let mark = |size, seq| {
+            let frontier = self.view.frontier_at(size)?.ok_or_else(not_there)?;
+            Ok::<_, IssueError>(Mark { size: U64(size), seq: U64(seq), root: spark_core::hex(&frontier.root()) })
+        };
+        let span = Span {
+            origin: self.origin.to_owned(),
+            from: mark(range.start, self.before.seq)?,
+            to: mark(range.end, seq)?,
+        };
+        let finished = replay.finish(span, self.is_draft);
+        Ok(Folded { report: finished.report, state: finished.state, buckets: finished.buckets, verdicts })
+    }
+}
+
+/// What objectives lack is counted from the whole archive, so that the next day begins with it: a replay of one day has
+/// only that day's leaves, and says in the report that it has to be counted.
+fn count_anew(state: &mut State, buckets: &mut MemoryBuckets, view: &View) -> Result<(), IssueError> {
+    while let Some(mut recounter) = state.recounter() {
+        let mut is_complete = true;
+        for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
+            if origin != view.incarnation() {
+                is_complete = false; // It was sealed, and is in another archive.
+                continue;
+            }
+            for leaf in view.leaves(first_seq)? {
+                let bytes = leaf?;
+                let leaf = Leaf::decode(&bytes)?;
+                if leaf.seq > last_seq {
+                    break;
+                }
+                recounter.apply(log, &leaf);
+            }
+        }
+        state.finish_recount(recounter.finish(is_complete), buckets);
+    }
+    Ok(())
+}
+
+struct Folded {
+    report: Report,
+    state: State,
+    buckets: MemoryBuckets,
+    verdicts: Vec<super::attest::Attested>,
+}
+
+/// The files of a bundle that is made.
+struct Files<'a> {
+    dir: &'a Path,
+    sums: Sums,
+}
+
+impl Files<'_> {
+    /// Writes a file that belongs to the bundle.
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), IssueError> {
+        self.sums.insert(name, Sha256::digest(bytes).into());
+        self.write(name, bytes)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), IssueError> {
+        let path = self.dir.join(name);
+        durable::write(&path, bytes, Readers::All).map_err(|source| IssueError::io(&path, source))
+    }
+}
+
+#[expect(clippy::expect_used, reason = "JSON already")]
+fn canonical(value: &Value) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(value).expect("JSON already")
+}
+
+/// The days of one log whose reports were issued: a directory each.
+#[derive(Debug, Clone)]
+pub struct Days {
+    dir: PathBuf,
+}
+
+impl Days {
+    /// Those of the log `incarnation`, in `<data>/evidence`.
+    pub fn of(evidence: &Path, incarnation: &str) -> Self {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
+        Self { dir: evidence.join(incarnation.chars().map(safe).collect::<String>()) }
+    }
+
+    /// Where the day is, once it is issued.
+    pub fn path(&self, day: Day) -> PathBuf {
+        self.dir.join(day.to_string())
+    }
+
+    /// The days that were issued, oldest first.
+    pub fn issued(&self) -> Result<Vec<Day>, IssueError> {
+        let listed = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+        };
+        let listed = listed.map_err(|source| IssueError::io(&self.dir, source))?;
+        // Whatever is not named after a day, such as one that a crash left half made, is no issued one.
+        let mut days: Vec<Day> = listed.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// The report of an issued day.
+    pub fn report(&self, day: Day) -> Result<Report, IssueError> {
+        let path = self.path(day).join(REPORT_JSON);
+        let bytes = fs::read(&path).map_err(|source| IssueError::io(&path, source))?;
+        serde_json::from_slice(&bytes).map_err(|error| IssueError::Damaged { path, problem: error.to_string() })
+    }
+
+    /// What the day after `day` begins with.
+    pub fn after(&self, day: Day) -> Result<Before, IssueError> {
+        let Mark { size, seq, .. } = self.report(day)?.log.to;
+        let path = self.path(day).join(CHECKPOINT);
+        let checkpoint = fs::read_to_string(&path).map_err(|source| IssueError::io(&path, source))?;
+        let path = self.path(day).join(STATE_TO);
+        let state = File::open(&path).and_then(zstd::decode_all).map_err(|source| IssueError::io(&path, source))?;
+        Ok(Before { size: size.0, seq: seq.0, checkpoint: Some(checkpoint), state: Some(state) })
+    }
+
+    /// Makes a day's evidence. It is there whole, or, after a crash, not at all.
+    pub fn issue(&self, making: Making<'_>, progress: impl FnMut()) -> Result<Issued, IssueError> {
+        let (path, half) = (self.path(making.day), self.dir.join(format!("{}.making", making.day)));
+        match fs::remove_dir_all(&half) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(IssueError::io(&half, source)),
+            _ => {}
+        }
+        fs::create_dir_all(&half).map_err(|source| IssueError::io(&half, source))?;
+        let issued = making.make(&half, progress)?;
+        fs::rename(&half, &path).and_then(|()| durable::sync_dir(&self.dir)).map_err(|source| IssueError::io(&path, source))?;
+        Ok(issued)
+    }
+}
