@@ -17,6 +17,7 @@ pub mod maintenance;
 pub mod merkle;
 pub mod openslo;
 pub mod page;
+pub mod report;
 pub mod schedule;
 pub mod series;
 pub mod slo;

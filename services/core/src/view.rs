@@ -299,7 +299,11 @@ impl<'a> View<'a> {
     /// The times of `window` in which a target was in maintenance.
     fn maintained_in(&self, window: Window, target: &str) -> Vec<TimeSpan> {
         let to_ns = TimeNs(self.at.0.saturating_add(window.tier().width_ns()));
-        let span = TimeSpan { from_ns: window.first_bucket(self.at), to_ns };
+        self.maintained_within(target, TimeSpan { from_ns: window.first_bucket(self.at), to_ns })
+    }
+
+    /// The times within `span` in which a target was in maintenance.
+    pub fn maintained_within(&self, target: &str, span: TimeSpan) -> Vec<TimeSpan> {
         maintained(self.declarations().maintenances_in_force(), target, span)
     }
 
@@ -337,7 +341,46 @@ impl<'a> View<'a> {
             let before = figures.tally.count();
             let excluded = self.maintained_in(window, one.target);
             one.add_window(window, self.at, &excluded, &mut figures.tally)?;
-            let due = one.due(window, self.at, &excluded);
+            let due = one.due(window.tier(), window.first_bucket(self.at), self.at, &excluded);
+            figures.expected += due;
+            figures.received += due.min(figures.tally.count() - before);
+        }
+        Ok(figures)
+    }
+
+    /// The same of a stretch that begins with the bucket of `tier` at `from` and goes up to the instant.
+    pub fn figures_since<'s>(
+        &self,
+        tier: Tier,
+        from: TimeNs,
+        series: impl IntoIterator<Item = &'s SeriesView<'a>>,
+    ) -> Result<Figures, NotKept>
+    where
+        'a: 's,
+    {
+        let to_ns = TimeNs(self.at.0.saturating_add(tier.width_ns()));
+        self.figures_without(tier, from, series, |target| {
+            self.maintained_within(target, TimeSpan { from_ns: from, to_ns })
+        })
+    }
+
+    /// The same without the whole buckets that lie in `excluded` of their target.
+    pub(crate) fn figures_without<'s>(
+        &self,
+        tier: Tier,
+        from: TimeNs,
+        series: impl IntoIterator<Item = &'s SeriesView<'a>>,
+        excluded: impl Fn(&str) -> Vec<TimeSpan>,
+    ) -> Result<Figures, NotKept>
+    where
+        'a: 's,
+    {
+        let mut figures = Figures { from, ..Figures::empty(Window::D1, self.at) };
+        for one in series {
+            let before = figures.tally.count();
+            let excluded = excluded(one.target);
+            one.add_since(tier, from, self.at, &excluded, &mut figures.tally)?;
+            let due = one.due(tier, from, self.at, &excluded);
             figures.expected += due;
             figures.received += due.min(figures.tally.count() - before);
         }

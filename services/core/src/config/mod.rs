@@ -10,6 +10,7 @@ mod maintenance;
 mod objective;
 pub(crate) mod objective_rules;
 mod parse;
+mod report;
 mod target;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };
 pub use parse::ConfigError;
+pub use report::{Floors, Limits, ReportPolicy};
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
 use crate::units::{DurationUs, RatioPpm};
@@ -65,6 +67,9 @@ pub struct Config {
     /// How canaries are judged.
     #[serde(skip_serializing_if = "Canary::is_default")]
     pub canary: Canary,
+    /// How daily reports are made, and what they call a risk.
+    #[serde(skip_serializing_if = "ReportPolicy::is_default")]
+    pub report: ReportPolicy,
     /// The probe agent's own settings.
     pub probe: Probe,
 }
@@ -138,6 +143,7 @@ impl Default for Config {
                 (name("prod"), profile(120, 20_000, 15)),
             ]),
             canary: Canary::default(),
+            report: ReportPolicy::default(),
             probe: Probe::default(),
         }
     }

@@ -164,6 +164,9 @@ impl Config {
         if let Some((key, message)) = self.canary.broken_rule() {
             return Some(Broken { path: vec![Step::Key("canary"), Step::Key(key)], message });
         }
+        if let Some((key, message)) = self.report.broken_rule() {
+            return Some(Broken { path: vec![Step::Key("report"), Step::Key(key)], message });
+        }
         self.probe
             .broken_rule()
             .map(|(key, message)| Broken { path: vec![Step::Key("probe"), Step::Key(key)], message })

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use spark_schemas::{Boot, Class, Leaf, Name, TimeNs};
+use spark_schemas::{Boot, Class, EventSubject, Frame, Leaf, Name, TimeNs};
 
 use crate::boots::BootMarks;
 use crate::bucket::{BucketStore, SeriesId};
@@ -229,6 +229,16 @@ impl State {
 
     /// Folds one leaf.
     pub fn apply(&mut self, leaf: &Leaf<'_>, store: &mut dyn BucketStore) -> Applied {
+        self.apply_seen(leaf, store, |_state, _store, _subject, _frame| ())
+    }
+
+    /// The same; `look` sees a frame that is counted just before its events are, and the state as it is without them.
+    pub fn apply_seen(
+        &mut self,
+        leaf: &Leaf<'_>,
+        store: &mut dyn BucketStore,
+        look: impl FnOnce(&Self, &dyn BucketStore, &EventSubject, &Frame),
+    ) -> Applied {
         if leaf.seq <= self.head.position {
             return Applied::Old;
         }
@@ -244,6 +254,7 @@ impl State {
         match accept(&mut self.head.agents, leaf) {
             Ok(Some((subject, frame))) => {
                 let class = subject.class;
+                look(self, store, &subject, &frame);
                 let observations = self.apply_events(&subject, frame.events, store);
                 self.head.totals.frames += 1;
                 self.head.totals.observations += observations;

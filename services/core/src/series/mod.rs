@@ -241,6 +241,17 @@ impl Series {
         self.rolling.add_window(window, at, store, sum)
     }
 
+    /// Adds the buckets of `tier` that start in `starts` to a sum.
+    pub(crate) fn add_range(
+        &self,
+        tier: Tier,
+        starts: Range<TimeNs>,
+        store: &dyn BucketStore,
+        sum: &mut Tally,
+    ) -> Result<(), NotKept> {
+        self.rolling.add_range(tier, starts, store, sum)
+    }
+
     /// Takes buckets of `tier` that start in `starts` out of a sum that they are part of.
     pub(crate) fn subtract_range(&self, tier: Tier, starts: Range<TimeNs>, store: &dyn BucketStore, sum: &mut Tally) {
         self.rolling.subtract_range(tier, starts, store, sum);

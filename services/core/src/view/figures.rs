@@ -26,6 +26,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Up to an instant nothing is known.
+    pub fn nothing(at: TimeNs) -> Self {
+        Self::empty(Window::D1, at)
+    }
+
     /// A window in which nothing happened.
     pub(super) fn empty(window: Window, at: TimeNs) -> Self {
         let from = window.first_bucket(at);

@@ -105,26 +105,44 @@ impl<'a> SeriesView<'a> {
     ) -> Result<(), NotKept> {
         for (series, store) in &self.kept {
             series.add_window(window, at, *store, sum)?;
-            for starts in cut(window, at, excluded) {
+            for starts in cut(window.tier(), window.first_bucket(at), at, excluded) {
                 series.subtract_range(window.tier(), starts, *store, sum);
             }
         }
         Ok(())
     }
 
-    /// How many observations are due at `at` of the slots in `window`, but for its whole buckets in `excluded`.
-    pub(super) fn due(&self, window: Window, at: TimeNs, excluded: &[TimeSpan]) -> u64 {
+    /// Adds to `sum` what happened in the buckets of `tier` from `from` up to `at`, but for whole ones in `excluded`.
+    pub(super) fn add_since(
+        &self,
+        tier: Tier,
+        from: TimeNs,
+        at: TimeNs,
+        excluded: &[TimeSpan],
+        sum: &mut Tally,
+    ) -> Result<(), NotKept> {
+        for (series, store) in &self.kept {
+            series.add_range(tier, from..TimeNs(at.0.saturating_add(1)), *store, sum)?;
+            for starts in cut(tier, from, at, excluded) {
+                series.subtract_range(tier, starts, *store, sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many observations are due at `at` of the slots from `from` on, but for the whole buckets of `tier` in
+    /// `excluded`.
+    pub(super) fn due(&self, tier: Tier, from: TimeNs, at: TimeNs, excluded: &[TimeSpan]) -> u64 {
         let due_from = |from: TimeNs| self.expectation.due(from, at);
-        let left_out = cut(window, at, excluded).map(|starts| due_from(starts.start) - due_from(starts.end));
-        due_from(window.first_bucket(at)).saturating_sub(left_out.sum())
+        let left_out = cut(tier, from, at, excluded).map(|starts| due_from(starts.start) - due_from(starts.end));
+        due_from(from).saturating_sub(left_out.sum())
     }
 }
 
-/// The buckets of the window that ends at `at` which lie wholly in one of `excluded`, by their starts.
-fn cut(window: Window, at: TimeNs, excluded: &[TimeSpan]) -> impl Iterator<Item = Range<TimeNs>> {
-    let (first, past) = (window.first_bucket(at), TimeNs(at.0.saturating_add(1)));
-    let inside =
-        whole_buckets(excluded, window.tier()).map(move |starts| starts.start.max(first)..starts.end.min(past));
+/// The buckets of `tier` from `first` up to `at` which lie wholly in one of `excluded`, by their starts.
+fn cut(tier: Tier, first: TimeNs, at: TimeNs, excluded: &[TimeSpan]) -> impl Iterator<Item = Range<TimeNs>> {
+    let past = TimeNs(at.0.saturating_add(1));
+    let inside = whole_buckets(excluded, tier).map(move |starts| starts.start.max(first)..starts.end.min(past));
     inside.filter(|starts| !starts.is_empty())
 }
 
