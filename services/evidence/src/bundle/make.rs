@@ -53,6 +53,9 @@ pub enum IssueError {
     /// The state that a day begins with can't be used.
     #[error("the state before the day can't be used")]
     State(#[from] SnapshotError),
+    /// The report can't be written as JSON.
+    #[error("can't write the report as JSON")]
+    Json(#[from] serde_json::Error),
     /// The archive ends before the day does, or its leaves are not where they were.
     #[error("the archive has no leaves {from} to {to}")]
     NotThere {
@@ -149,8 +152,8 @@ impl Making<'_> {
         if let Some(policy) = &state.head().declarations.policy {
             files.put(POLICY, policy.config.canonical_json().as_bytes())?;
         }
-        let json = report.to_json();
-        files.put(REPORT_JSON, json.as_bytes())?;
+        let json = report.to_json()?;
+        files.put(REPORT_JSON, &json)?;
         files.put(REPORT_HTML, report.to_html().as_bytes())?;
         files.put(REPLAY, &canonical(self.replayer))?;
         for key in self.keys.public() {
