@@ -77,6 +77,27 @@ pub fn subtree_root(hashes: &[Hash]) -> Hash {
     range.root()
 }
 
+/// A tile that is not full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialTile {
+    /// Its level; 0 has the leaves' hashes.
+    pub level: usize,
+    /// Its number at that level.
+    pub index: u64,
+    /// How many hashes it has: 1 to 255.
+    pub width: u64,
+}
+
+/// The tiles that are not full in a tree of `size` leaves, highest first: at most one a level.
+pub fn partial_tiles(size: u64) -> impl Iterator<Item = PartialTile> {
+    // Eight levels of 256 hold more leaves than can be counted.
+    (0..8_usize).rev().filter_map(move |level| {
+        let hashes = size >> (8 * level);
+        let (index, width) = (hashes / TILE_WIDTH, hashes % TILE_WIDTH);
+        (width > 0).then_some(PartialTile { level, index, width })
+    })
+}
+
 /// A tile's or bundle's number as path elements of three digits, `x` before all but the last (C2SP tlog-tiles).
 pub fn tile_index_path(index: u64) -> String {
     let mut path = format!("{:03}", index % 1_000);
@@ -137,6 +158,16 @@ mod tests {
             assert_eq!(again.as_ref(), Some(&range));
         }
         assert_eq!(CompactRange::from_parts(3, vec![[0; 32]]), None);
+    }
+
+    /// The example of tlog-tiles.
+    #[test]
+    fn partial_tiles_are_those_of_the_specification() {
+        let tiles = |size| partial_tiles(size).map(|tile| (tile.level, tile.index, tile.width)).collect::<Vec<_>>();
+        assert_eq!(tiles(70_000), [(2, 0, 1), (1, 1, 17), (0, 273, 112)]);
+        assert_eq!(tiles(256), [(1, 0, 1)]);
+        assert_eq!(tiles(0), []);
+        assert_eq!(tiles(u64::MAX).len(), 8);
     }
 
     #[test]

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use archive_support::{open, options};
 use log_suite::{assert_same, frames, read_all};
-use spark_core::merkle::{Hash, empty_root, leaf_hash, node_hash};
-use spark_eventlog::archive::{Archive, ArchiveOptions, Damage, LoadError, OpenError, Problem, Repair, View, leaves};
+use spark_core::merkle::{Hash, empty_root, leaf_hash, node_hash, tile_index_path};
+use spark_eventlog::archive::{
+    Archive, ArchiveOptions, Damage, LoadError, OpenError, Problem, PublishError, Repair, View, leaves, read_checkpoint,
+};
 use spark_eventlog::{EventLog, ReadError};
 use spark_schemas::TimeNs;
 use tempfile::TempDir;
@@ -366,4 +368,75 @@ async fn an_archive_without_its_origin_is_not_taken_for_an_empty_one() {
     let error = Archive::open(dir.path(), options()).unwrap_err();
     assert!(matches!(error, OpenError::Damaged(_)), "{error:?}");
     assert!(error.to_string().contains("origin"), "{error}");
+}
+
+/// What a reader of the files has for a tree of `size` leaves: every hash and leaf, by the paths of C2SP tlog-tiles alone.
+fn read_as_tlog_tiles(dir: &Path, size: u64) -> Vec<Vec<u8>> {
+    let file = |kind: &str, index: u64, width: u64| {
+        let full = dir.join("tile").join(kind).join(tile_index_path(index));
+        let partial = full.with_file_name(format!("{}.p/{width}", full.file_name().unwrap().to_str().unwrap()));
+        fs::read(if width == 256 { &full } else { &partial })
+            .unwrap_or_else(|error| panic!("{error}: {full:?} {width}"))
+    };
+    let mut leaves = Vec::new();
+    for level in 0..8 {
+        let hashes = size >> (8 * level);
+        for index in 0..hashes.div_ceil(256) {
+            let width = (hashes - 256 * index).min(256);
+            assert_eq!(file(&level.to_string(), index, width).len() as u64, 32 * width);
+            if level == 0 {
+                let mut rest = &file("entries", index, width)[..];
+                while !rest.is_empty() {
+                    let (leaf, after) = rest[2..].split_at(usize::from(u16::from_be_bytes([rest[0], rest[1]])));
+                    leaves.push(leaf.to_vec());
+                    rest = after;
+                }
+            }
+        }
+    }
+    leaves
+}
+
+fn partials(dir: &Path) -> Vec<String> {
+    let relative = |path: PathBuf| path.strip_prefix(dir.join("tile")).unwrap().to_str().unwrap().to_owned();
+    files(&dir.join("tile")).into_iter().map(relative).filter(|path| path.contains(".p/")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_has_every_tile_that_a_reader_of_the_files_needs() {
+    let dir = TempDir::new().unwrap();
+    let archive = open(dir.path());
+    let (mut before, mut seq) = (None, 0);
+    for size in [1, 2, 255, 256, 257, 511, 512, 700, 65_535, 65_536, 65_793, 70_000] {
+        while seq < size {
+            let until = size.min(seq + 2_000);
+            let frames = (seq..until).map(|seq| log_suite::frame(1, seq, seq.to_be_bytes().to_vec())).collect();
+            archive.append(frames).await.unwrap();
+            seq = until;
+        }
+        let (publisher, text) = (archive.clone(), format!("checkpoint {size}"));
+        tokio::task::spawn_blocking(move || publisher.publish(size, &text, before)).await.unwrap().unwrap();
+        assert_eq!(archive.checkpoint().unwrap().unwrap(), format!("checkpoint {size}"));
+        // The one before can be read still.
+        for readable in before.into_iter().chain([size]) {
+            let leaves = read_as_tlog_tiles(dir.path(), readable);
+            let hashes: Vec<_> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
+            assert_eq!(tree_hash(&hashes), archive.frontier_at(readable).unwrap().unwrap().root(), "{readable}");
+        }
+        before = Some(size);
+    }
+    assert_eq!(
+        partials(dir.path()),
+        ["0/257.p/1", "0/273.p/112", "1/001.p/1", "1/001.p/17", "2/000.p/1", "entries/257.p/1", "entries/273.p/112",],
+        "none of older checkpoints"
+    );
+    let error = archive.publish(70_001, "", None).unwrap_err();
+    assert!(matches!(error, PublishError::Short { wanted: 70_001, size: 70_000 }), "{error:?}");
+
+    drop(archive);
+    let archive = open(dir.path());
+    archive.publish(70_000, "again", Some(69_999)).unwrap();
+    assert_eq!(read_as_tlog_tiles(dir.path(), 70_000).len(), 70_000);
+    assert_eq!(View::open(dir.path()).unwrap().size(), 70_000);
+    assert_eq!(read_checkpoint(dir.path()).unwrap().as_deref(), Some("again"));
 }

@@ -1,4 +1,5 @@
 //! Keys in files: made, given, added, retired, refused.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ fn vkeys(keys: &Keys) -> Vec<String> {
 }
 
 fn only_pem(dir: &Path) -> PathBuf {
-    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|end| end == "pem")).next().unwrap()
+    let mut paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.extension().is_some_and(|end| end == "pem")).unwrap()
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Signed notes: a published one, and everything that must not pass.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

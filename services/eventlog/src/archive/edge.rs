@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use spark_core::merkle::{CompactRange, Hash, TILE_WIDTH, subtree_root};
+use spark_core::merkle::{CompactRange, Hash, PartialTile, TILE_WIDTH, partial_tiles, subtree_root};
 
 use super::error::LoadError;
 use super::layout;
@@ -99,16 +99,11 @@ pub(super) fn frontier<E>(
     size: u64,
     mut prefix: impl FnMut(usize, u64, u64) -> Result<Vec<Hash>, E>,
 ) -> Result<CompactRange, E> {
-    let count_at = |level: usize| size.checked_shr(8 * level as u32).unwrap_or(0);
-    let top = (0..).take_while(|level| count_at(*level) > 0).last().unwrap_or(0);
     let mut hashes = Vec::new();
-    for level in (0..=top).rev() {
-        let (tile, width) = (count_at(level) / TILE_WIDTH, count_at(level) % TILE_WIDTH);
-        if width > 0 {
-            let mut range = CompactRange::default();
-            prefix(level, tile, width)?.into_iter().for_each(|hash| range.push(hash));
-            hashes.extend_from_slice(range.hashes());
-        }
+    for PartialTile { level, index, width } in partial_tiles(size) {
+        let mut range = CompactRange::default();
+        prefix(level, index, width)?.into_iter().for_each(|hash| range.push(hash));
+        hashes.extend_from_slice(range.hashes());
     }
     Ok(CompactRange::from_parts(size, hashes).unwrap_or_default())
 }

@@ -197,6 +197,33 @@ impl From<LoadError> for OpenError {
     }
 }
 
+/// Why what was signed is not beside the tiles.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// There are fewer leaves.
+    #[error("the log has {size} leaves, not {wanted}")]
+    Short {
+        /// How many were asked for.
+        wanted: u64,
+        /// How many are durable.
+        size: u64,
+    },
+    /// Full tiles are not in their files yet: the disk is full, or the archive closes.
+    #[error("the log's full tiles are not on disk yet, because it is full or Spark ends")]
+    Unsealed,
+    /// A part of the archive can't be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file system refused.
+    #[error("can't write {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
 /// A write failed in a way that leaves unknown what is on disk. What was acknowledged before is safe; the archive takes
 /// nothing more until it is opened anew.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -32,6 +32,21 @@ pub(super) fn entries(dir: &Path, index: u64) -> PathBuf {
     dir.join(format!("tile/entries/{}", tile_index_path(index)))
 }
 
+/// The first `width` hashes of a tile that is not full yet.
+pub(super) fn partial_tile(dir: &Path, level: usize, index: u64, width: u64) -> PathBuf {
+    dir.join(format!("tile/{level}/{}.p/{width}", tile_index_path(index)))
+}
+
+/// The first `width` leaves of a bundle that is not full yet.
+pub(super) fn partial_entries(dir: &Path, index: u64, width: u64) -> PathBuf {
+    dir.join(format!("tile/entries/{}.p/{width}", tile_index_path(index)))
+}
+
+/// The newest signed statement of the log's size and root.
+pub(super) fn checkpoint(dir: &Path) -> PathBuf {
+    dir.join("checkpoint")
+}
+
 /// The directory of write-ahead segments.
 pub(super) fn wal(dir: &Path) -> PathBuf {
     dir.join("wal")

@@ -4,7 +4,8 @@
 //! and is durable there (`writer`, `wal`); full bundles and tiles are written to files of their own and never again
 //! (`sealer`, `layout`); readers verify every leaf against the tree (`reader`, `bundle`, `view`).
 //!
-//! It knows nothing of checkpoints and signatures: it gives sizes, roots and frontiers, and others sign them.
+//! It gives sizes, roots and frontiers, and others sign them; what they sign is kept beside the tiles, with the partial
+//! tiles that its readers need (`publish`). It knows nothing of keys and signatures.
 
 mod bundle;
 mod edge;
@@ -13,6 +14,7 @@ mod error;
 mod faults;
 mod layout;
 mod open;
+mod publish;
 mod reader;
 mod recent;
 mod recover;
@@ -27,16 +29,17 @@ mod writer;
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use spark_core::merkle::{CompactRange, Hash, leaf_hash};
 use tokio::sync::oneshot;
 
-pub use error::{Damage, LoadError, NoRoom, OpenError, Problem, Stopped};
+pub use error::{Damage, LoadError, NoRoom, OpenError, Problem, PublishError, Stopped};
+pub use publish::read_checkpoint;
 pub use view::{LeafIter, View, leaves};
 
 use crate::clock::{self, WallClock};
@@ -82,6 +85,8 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     written_seq: Arc<AtomicU64>,
     threads: Vec<JoinHandle<()>>,
+    /// The sizes whose partial tiles may be on disk.
+    published: Mutex<Vec<u64>>,
     /// Held until the threads have ended.
     _lock: File,
     #[cfg(test)]
@@ -136,21 +141,24 @@ impl Archive {
             return Ok(None);
         }
         let mut bundles = BundleReader::new(&shared.dir);
-        let range = frontier(size, |level, tile, width| {
-            let state = shared.state();
-            if let Some(hashes) = state.edge.prefix(level, tile, width) {
-                return Ok(hashes.to_vec());
-            }
-            if level == 0
-                && let Some(leaves) = state.unsealed(tile, width)
-            {
-                return Ok(leaves.iter().map(|leaf| leaf_hash(leaf)).collect());
-            }
-            let sealed = state.sealed();
-            drop(state);
-            Ok::<_, LoadError>(bundles.tile(level, tile, &sealed)?.iter().take(width as usize).copied().collect())
-        })?;
+        let range = frontier(size, |level, tile, width| self.prefix(&mut bundles, level, tile, width))?;
         Ok(Some(range))
+    }
+
+    /// The first `width` hashes of a tile.
+    fn prefix(&self, bundles: &mut BundleReader, level: usize, tile: u64, width: u64) -> Result<Vec<Hash>, LoadError> {
+        let state = self.0.shared.state();
+        if let Some(hashes) = state.edge.prefix(level, tile, width) {
+            return Ok(hashes.to_vec());
+        }
+        if level == 0
+            && let Some(leaves) = state.unsealed(tile, width)
+        {
+            return Ok(leaves.iter().map(|leaf| leaf_hash(leaf)).collect());
+        }
+        let sealed = state.sealed();
+        drop(state);
+        Ok(bundles.tile(level, tile, &sealed)?.iter().take(width as usize).copied().collect())
     }
 
     async fn ask<T>(

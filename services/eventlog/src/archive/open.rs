@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use bytes::Bytes;
@@ -145,6 +145,7 @@ fn start(
         commands: to_writer,
         written_seq,
         threads,
+        published: Mutex::default(),
         _lock: lock,
         #[cfg(test)]
         faults,

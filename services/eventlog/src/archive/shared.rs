@@ -157,6 +157,18 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits until the first `bundles` bundles are in their files; false when that will not be soon.
+    pub fn wait_until_sealed(&self, bundles: u64) -> bool {
+        let mut state = self.state();
+        while state.sealed_bundles < bundles {
+            if state.no_room.is_some() || state.is_closing || state.stopped.is_some() {
+                return false;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
     /// The sealer found the disk full: waits a while. False when there is no time left, because the archive closes.
     pub fn wait_for_room(&self, no_room: NoRoom) -> bool {
         let mut state = self.state();
