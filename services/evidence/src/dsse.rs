@@ -68,10 +68,8 @@ impl Envelope {
     /// The payload, signed by each of `signers`.
     pub fn sign<'a>(payload: Vec<u8>, signers: impl IntoIterator<Item = &'a Signer>) -> Self {
         let signed = pae(IN_TOTO, &payload);
-        let signature = |signer: &Signer| Signature {
-            keyid: signer.vkey().keyid(),
-            sig: STANDARD.encode(signer.sign(&signed)),
-        };
+        let signature =
+            |signer: &Signer| Signature { keyid: signer.vkey().keyid(), sig: STANDARD.encode(signer.sign(&signed)) };
         let signatures = signers.into_iter().map(signature).collect();
         Self { payload, signatures }
     }

@@ -21,8 +21,8 @@ use crate::bundle::attest::{Attested, Facts, statements, verdicts_of};
 use crate::bundle::entries::Leaves;
 use crate::bundle::sums::Sums;
 use crate::bundle::{
-    ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON, STATE_FROM, SUMS,
-    misfits,
+    ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON,
+    STATE_FROM, SUMS, misfits,
 };
 use crate::checkpoint::Checkpoint;
 use crate::dsse::{DsseError, Envelope};
@@ -176,25 +176,35 @@ impl Verifying {
         listener.verified(Step::Checkpoints, format!("{}, sizes {} and {}", to.origin, range.start, range.end));
 
         let frontier = frontier(dir, from.as_ref(), range.start)?;
-        listener.verified(Step::Frontier, format!("{} hashes have the root of size {}", frontier.hashes().len(), range.start));
+        listener.verified(
+            Step::Frontier,
+            format!("{} hashes have the root of size {}", frontier.hashes().len(), range.start),
+        );
 
         let witnesses = self.witnesses(&to.origin)?;
         let (roots, found) = leaves(&bundle, frontier, &range, &witnesses, listener)?;
         if roots.last != to.root {
             return Err(tampered(Step::Leaves)(format!("with the leaves the root is not that of size {}", range.end)));
         }
-        listener.verified(Step::Leaves, format!("{} leaves have the root of size {}", range.end - range.start, range.end));
+        listener
+            .verified(Step::Leaves, format!("{} leaves have the root of size {}", range.end - range.start, range.end));
 
         let Found { state, continuity, verdicts } = found;
         continuous(&continuity)?;
         let declared = continuity.declared();
-        listener.verified(Step::Continuity, format!("no leaf and no frame is missing; {declared} messages are declared lost"));
+        listener.verified(
+            Step::Continuity,
+            format!("no leaf and no frame is missing; {declared} messages are declared lost"),
+        );
 
         attested(&bundle, &signed, &verdicts)?;
         self.witness(&bundle, &witnesses, &roots, listener)?;
         if self.replay {
             replayed(&bundle, state, listener)?;
-            listener.verified(Step::Replay, "the same state, and the same report.json and report.html, byte for byte".to_owned());
+            listener.verified(
+                Step::Replay,
+                "the same state, and the same report.json and report.html, byte for byte".to_owned(),
+            );
         }
         Ok(bundle.report)
     }
@@ -203,7 +213,8 @@ impl Verifying {
         let refuse = tampered(Step::Attestations);
         let text = text(dir, ATTESTATIONS).map_err(&refuse)?;
         let (mut envelopes, mut statements) = (Vec::new(), Vec::new());
-        for line in text.strip_suffix('\n').ok_or_else(|| refuse("its last line does not end".to_owned()))?.split('\n') {
+        for line in text.strip_suffix('\n').ok_or_else(|| refuse("its last line does not end".to_owned()))?.split('\n')
+        {
             let envelope = Envelope::parse(line).map_err(|error| refuse(error.to_string()))?;
             let payload = envelope.verify(&self.trusted, listed).map_err(|error| match &error {
                 DsseError::UnknownSigner(_) => {
@@ -254,7 +265,9 @@ impl Verifying {
             let witnessed = self.signed(text, Step::Witness, "the witnessed checkpoint")?;
             match witnessed.origin == origin {
                 true => Ok(witnessed),
-                false => Err(tampered(Step::Witness)(format!("it is of the log {}, not of {origin}", witnessed.origin))),
+                false => {
+                    Err(tampered(Step::Witness)(format!("it is of the log {}, not of {origin}", witnessed.origin)))
+                }
             }
         };
         self.witnessed.iter().map(read).collect()
@@ -279,12 +292,14 @@ impl Verifying {
                     if at_end.as_deref() != Some(span.to.root.as_str()) {
                         return Err(refuse("the log that was given is not the bundle's".to_owned()));
                     }
-                    let range = frontier(size)?.ok_or_else(|| refuse(format!("the log has fewer than {size} leaves")))?;
+                    let range =
+                        frontier(size)?.ok_or_else(|| refuse(format!("the log has fewer than {size} leaves")))?;
                     range.root()
                 }
                 (None, None) => {
                     let (from, to) = (span.from.size.0, span.to.size.0);
-                    let reason = format!("size {size} is outside of this bundle ({from} to {to}): give the log, too (--log)");
+                    let reason =
+                        format!("size {size} is outside of this bundle ({from} to {to}): give the log, too (--log)");
                     return Err(Refused { step: Step::Witness, fault: Fault::Incomplete, reason });
                 }
             };
@@ -357,8 +372,7 @@ fn files<'a>(
         return Err(refuse(format!("{besides} does not belong there")));
     }
     let json = text(dir, REPORT_JSON).map_err(&refuse)?;
-    let report =
-        Report::from_json(json.as_bytes()).map_err(|error| refuse(format!("{REPORT_JSON}: {error}")))?;
+    let report = Report::from_json(json.as_bytes()).map_err(|error| refuse(format!("{REPORT_JSON}: {error}")))?;
     if report.to_json().ok().as_deref() != Some(json.as_bytes()) {
         return Err(refuse(format!("{REPORT_JSON} is not in canonical JSON")));
     }
@@ -469,7 +483,8 @@ fn continuous(continuity: &Continuity) -> Result<(), Refused> {
     if missing <= declared {
         return Ok(());
     }
-    let reason = format!("{missing} frames are missing by their agents' numbers, and the log declares {declared} lost messages");
+    let reason =
+        format!("{missing} frames are missing by their agents' numbers, and the log declares {declared} lost messages");
     Err(Refused { step: Step::Continuity, fault: Fault::Incomplete, reason })
 }
 
@@ -481,7 +496,8 @@ fn attested(bundle: &Bundle<'_>, signed: &[Statement], verdicts: &[Attested]) ->
     let keys = |envelope: &Envelope| -> Option<Vec<Vkey>> {
         envelope.signers().map(|id| bundle.listed.iter().find(|key| key.keyid() == id).cloned()).collect()
     };
-    let signers = bundle.envelopes.first().and_then(keys).ok_or_else(|| refuse("a signer is not among keys/".to_owned()))?;
+    let signers =
+        bundle.envelopes.first().and_then(keys).ok_or_else(|| refuse("a signer is not among keys/".to_owned()))?;
     let facts = Facts { report: &bundle.report, sums: &bundle.sums, replayer: &replayer, signers: &signers, verdicts };
     let wanted = statements(facts).unwrap_or_default();
     debug_assert_eq!(bundle.sums.to_string(), bundle.sums_text);
@@ -509,7 +525,11 @@ fn replayed(bundle: &Bundle<'_>, from: (State, MemoryBuckets), listener: &mut dy
     let mut replay = Replay::new(report.date, state, buckets);
     for bytes in Leaves::of(bundle.dir, report.log.from.size.0..report.log.to.size.0) {
         let bytes = bytes.map_err(|error| tampered(Step::Replay)(error.to_string()))?;
-        replay.leaf(&Leaf::decode(&bytes).map_err(|error| tampered(Step::Replay)(error.to_string()))?);
+        let leaf = Leaf::decode(&bytes).map_err(|error| tampered(Step::Replay)(error.to_string()))?;
+        if !report.draft && replay.is_closed_by(&leaf) {
+            return Err(differs(format!("the leaf of sequence number {} was received after the day", leaf.seq)));
+        }
+        replay.leaf(&leaf);
         listener.leaf(Step::Replay);
     }
     let finished = replay.finish(report.log.clone(), report.draft);

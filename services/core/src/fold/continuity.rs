@@ -47,5 +47,9 @@ impl Continuity {
 }
 
 fn missing(runs: &Runs) -> u64 {
-    runs.values().flat_map(|classes| classes.values()).flat_map(|boots| boots.values()).map(|marks| marks.missing()).sum()
+    runs.values()
+        .flat_map(|classes| classes.values())
+        .flat_map(|boots| boots.values())
+        .map(|marks| marks.missing())
+        .sum()
 }

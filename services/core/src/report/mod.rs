@@ -185,15 +185,3 @@ impl Report {
         serde_json::from_slice(bytes)
     }
 }
-
-impl Report {
-    /// STUB until the report branch brings it.
-    pub fn to_html(&self) -> String {
-        format!("<!doctype html><title>{}</title>", self.date)
-    }
-
-    /// STUB until the report branch brings it.
-    pub fn to_markdown(&self) -> String {
-        format!("# {}\n", self.date)
-    }
-}

@@ -50,7 +50,8 @@ pub fn verdicts_of(leaf: &[u8], subject: &EventSubject, frame: Frame) -> Vec<Att
 impl Attested {
     fn statement(&self) -> Statement {
         let of = |wanted: &[CheckVerdict]| {
-            let ids = self.checks.iter().filter(|check| wanted.contains(&check.verdict)).map(|check| check.id.to_string());
+            let ids =
+                self.checks.iter().filter(|check| wanted.contains(&check.verdict)).map(|check| check.id.to_string());
             ids.collect::<Vec<_>>()
         };
         let configuration = self.policy.iter().map(|digest| json!({ "name": POLICY, "digest": { "sha256": digest } }));
@@ -95,7 +96,8 @@ pub fn statements(facts: Facts<'_>) -> Option<Vec<Statement>> {
         file(CHECKPOINT)?,
         Subject::new(SUMS, &Sha256::digest(sums.to_string()).into()),
     ];
-    let policy = sums.get(POLICY).map(|digest| json!({ "name": POLICY, "digest": { "sha256": spark_core::hex(digest) } }));
+    let policy =
+        sums.get(POLICY).map(|digest| json!({ "name": POLICY, "digest": { "sha256": spark_core::hex(digest) } }));
     let predicate = json!({
         "window": { "date": report.date, "from": report.from, "to": report.to },
         "draft": report.draft,

@@ -20,39 +20,36 @@ pub fn files(leaves: &Range<u64>) -> Range<u64> {
     }
 }
 
-/// The leaves of file `index`.
-fn leaves_of(index: u64, leaves: &Range<u64>) -> Range<u64> {
-    leaves.start.max(index * TILE_WIDTH)..leaves.end.min((index + 1) * TILE_WIDTH)
-}
-
-/// Puts leaves together to files, each given to `take` when it is whole.
+/// Puts leaves together to files.
 #[derive(Debug)]
 pub struct Join {
-    leaves: Range<u64>,
     next: u64,
     bytes: Vec<u8>,
 }
 
 impl Join {
-    /// For the leaves `[a, b)`.
-    pub fn new(leaves: Range<u64>) -> Self {
-        Self { next: leaves.start, leaves, bytes: Vec::new() }
+    /// For the leaves from number `first` on.
+    pub fn new(first: u64) -> Self {
+        Self { next: first, bytes: Vec::new() }
     }
 
-    /// Adds the next leaf; gives the file that it fills, with its number. A leaf is at most 65,535 bytes long.
+    /// The number of the leaf that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds the next leaf, of at most 65,535 bytes; gives the file that it fills, with its number.
     pub fn push(&mut self, leaf: &[u8]) -> io::Result<Option<(u64, Vec<u8>)>> {
         let length = u16::try_from(leaf.len()).map_err(|_| io::Error::other("a leaf of more than 65,535 bytes"))?;
         self.bytes.extend(length.to_be_bytes());
         self.bytes.extend(leaf);
-        let index = self.next / TILE_WIDTH;
         self.next += 1;
-        let is_whole = self.next == leaves_of(index, &self.leaves).end;
-        Ok(is_whole.then(|| (index, std::mem::take(&mut self.bytes))))
+        Ok(if self.next.is_multiple_of(TILE_WIDTH) { self.rest() } else { None })
     }
 
-    /// Whether every leaf of the range was added.
-    pub fn is_done(&self) -> bool {
-        self.next == self.leaves.end
+    /// The last file, which is not full; `None` when there is none.
+    pub fn rest(&mut self) -> Option<(u64, Vec<u8>)> {
+        (!self.bytes.is_empty()).then(|| ((self.next - 1) / TILE_WIDTH, std::mem::take(&mut self.bytes)))
     }
 }
 
@@ -151,22 +148,24 @@ mod tests {
     fn leaves_come_back_from_the_files_of_any_range() {
         for range in [0..1, 0..256, 0..257, 255..257, 300..301, 300..1_100, 512..1_024, 70_000..70_000] {
             let dir = tempfile::tempdir().unwrap();
-            let mut join = Join::new(range.clone());
+            let mut join = Join::new(range.start);
             let mut written = Vec::new();
+            let mut write = |(index, bytes): (u64, Vec<u8>)| {
+                let path = dir.path().join(path(index));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, bytes).unwrap();
+                written.push(index);
+            };
             for number in range.clone() {
-                if let Some((index, bytes)) = join.push(&leaf(number)).unwrap() {
-                    let path = dir.path().join(path(index));
-                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                    std::fs::write(path, bytes).unwrap();
-                    written.push(index);
-                }
+                join.push(&leaf(number)).unwrap().map(&mut write);
             }
-            assert!(join.is_done());
+            join.rest().map(&mut write);
+            assert_eq!(join.next(), range.end);
             assert_eq!(written, files(&range).collect::<Vec<_>>(), "{range:?}");
             let read: Vec<_> = Leaves::of(dir.path(), range.clone()).map(Result::unwrap).collect();
             assert_eq!(read, range.clone().map(leaf).collect::<Vec<_>>(), "{range:?}");
         }
-        assert!(Join::new(0..1).push(&vec![0; 65_536]).is_err());
+        assert!(Join::new(0).push(&vec![0; 65_536]).is_err());
         assert_eq!(path(1_234_067), "entries/x001/x234/067");
     }
 

@@ -11,18 +11,21 @@ use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::snapshot::{self, SnapshotError};
 use spark_core::fold::{Continuity, State};
 use spark_core::ledger::Stretch;
-use spark_core::report::{Day, Mark, Replay, Report, Span, U64};
+use spark_core::report::{Day, Finished, Mark, Replay, Report, Span, U64};
 use spark_eventlog::archive::{LoadError, View};
 use spark_schemas::{Leaf, LeafError};
 
 use super::attest::{Facts, statements, verdicts_of};
 use super::entries::{self, Join};
 use super::sums::Sums;
-use super::{ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON, SUMS, STATE_FROM};
+use super::{
+    ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON,
+    STATE_FROM, SUMS,
+};
 use crate::dsse::Envelope;
 use crate::durable::{self, Readers};
 use crate::keys::Keys;
-use crate::note::Note;
+use crate::signer::{SignError, Signed};
 use crate::vkey::Vkey;
 
 /// The state behind the last leaf, compressed: no part of the bundle, but the next day's first state.
@@ -56,14 +59,15 @@ pub enum IssueError {
     /// The report can't be written as JSON.
     #[error("can't write the report as JSON")]
     Json(#[from] serde_json::Error),
-    /// The archive ends before the day does, or its leaves are not where they were.
-    #[error("the archive has no leaves {from} to {to}")]
-    NotThere {
-        /// The first leaf, counted from 0.
-        from: u64,
-        /// Behind the last.
-        to: u64,
-    },
+    /// The checkpoint is not signed.
+    #[error("the checkpoint can't be signed")]
+    Sign(#[from] SignError),
+    /// The log has no leaf yet that closes the day.
+    #[error("the day is not over: no leaf was received after its end and the grace")]
+    NotOver,
+    /// The archive is not the one whose leaves the day before ended with.
+    #[error("the archive has no leaf {0}: it is not the one that the day before was made from")]
+    NotThere(u64),
     /// A file of an earlier day is not as it was written.
     #[error("{}: {problem}", path.display())]
     Damaged {
@@ -97,17 +101,15 @@ pub struct Before {
 pub struct Making<'a> {
     /// The archive.
     pub view: &'a View,
-    /// The log's name in checkpoints.
-    pub origin: &'a str,
     /// The day.
     pub day: Day,
     /// What it begins with.
     pub before: Before,
-    /// How many leaves there are at its end, and the checkpoint of that size.
-    pub to: (u64, &'a Note),
-    /// The day is not over.
-    pub is_draft: bool,
-    /// Who signs.
+    /// A draft of the first so many leaves. Without it the day is made if it is over: up to the first leaf that closes it.
+    pub draft_of: Option<u64>,
+    /// Signs the checkpoint of a size.
+    pub sign: &'a dyn Fn(u64) -> Result<Signed, SignError>,
+    /// Who signs the statements.
     pub keys: &'a Keys,
     /// What `replay.json` says of this program.
     pub replayer: &'a Value,
@@ -126,23 +128,22 @@ impl Making<'_> {
     /// Makes it in `dir`, which must be empty or absent; durable when it returns. `progress` hears of each leaf.
     pub fn make(self, dir: &Path, progress: impl FnMut()) -> Result<Issued, IssueError> {
         let mut files = Files { dir, sums: Sums::default() };
-        let range = self.before.size..self.to.0;
         let (state, buckets) = match &self.before.state {
             Some(state) => snapshot::decode(state)?,
             None => (State::default(), MemoryBuckets::default()),
         };
-        let folded = self.fold(state, buckets, &mut files, progress)?;
-        let Folded { report, mut state, mut buckets, verdicts } = folded;
+        let Folded { report, checkpoint, mut state, mut buckets, verdicts } =
+            self.fold(state, buckets, &mut files, progress)?;
         count_anew(&mut state, &mut buckets, self.view)?;
 
         let to_state = zstd::encode_all(&snapshot::encode(&mut state, &buckets)[..], COMPRESSION);
         files.write(STATE_TO, &to_state.map_err(|source| IssueError::io(&dir.join(STATE_TO), source))?)?;
         files.write(REPORT_MD, report.to_markdown().as_bytes())?;
 
-        files.put(CHECKPOINT, self.to.1.to_string().as_bytes())?;
-        if let Some(checkpoint) = self.before.checkpoint.as_ref().filter(|_| range.start > 0) {
+        files.put(CHECKPOINT, checkpoint.note.to_string().as_bytes())?;
+        if let Some(checkpoint) = self.before.checkpoint.as_ref().filter(|_| self.before.size > 0) {
             files.put(CHECKPOINT_FROM, checkpoint.as_bytes())?;
-            let frontier = self.view.frontier_at(range.start)?.unwrap_or_default();
+            let frontier = self.view.frontier_at(self.before.size)?.unwrap_or_default();
             files.put(FRONTIER_FROM, &frontier.hashes().concat())?;
         }
         if let Some(state) = &self.before.state {
@@ -163,7 +164,8 @@ impl Making<'_> {
         }
         let signers: Vec<Vkey> = self.keys.active().map(|signer| signer.vkey().clone()).collect();
         let sums = files.sums.clone();
-        let facts = Facts { report: &report, sums: &sums, replayer: self.replayer, signers: &signers, verdicts: &verdicts };
+        let facts =
+            Facts { report: &report, sums: &sums, replayer: self.replayer, signers: &signers, verdicts: &verdicts };
         let signed = statements(facts).unwrap_or_default().into_iter();
         let lines = signed.map(|one| Envelope::sign(one.to_bytes(), self.keys.active()).to_line() + "\n");
         files.write(ATTESTATIONS, lines.collect::<String>().as_bytes())?;
@@ -178,42 +180,48 @@ impl Making<'_> {
         files: &mut Files<'_>,
         mut progress: impl FnMut(),
     ) -> Result<Folded, IssueError> {
-        let range = self.before.size..self.to.0;
-        let not_there = || IssueError::NotThere { from: range.start, to: range.end };
+        let first = self.before.size;
         state.begin(self.view.incarnation());
         let (mut continuity, mut verdicts) = (Continuity::after(&state), Vec::new());
         let mut replay = Replay::new(self.day, state, buckets);
-        let mut join = Join::new(range.clone());
+        let mut join = Join::new(first);
         let mut seq = self.before.seq;
         let mut leaves = self.view.leaves(seq + 1)?;
-        if !range.is_empty() && leaves.next_index() != range.start {
-            return Err(not_there());
+        if leaves.next_index() != first {
+            return Err(IssueError::NotThere(first));
         }
-        for _ in range.clone() {
-            let bytes = leaves.next().ok_or_else(not_there)??;
+        loop {
+            if self.draft_of == Some(join.next()) {
+                break;
+            }
+            let Some(bytes) = leaves.next().transpose()? else {
+                return Err(self.draft_of.map_or(IssueError::NotOver, |_| IssueError::NotThere(join.next())));
+            };
             let leaf = Leaf::decode(&bytes)?;
+            if self.draft_of.is_none() && replay.is_closed_by(&leaf) {
+                break;
+            }
             if let Some((subject, frame)) = continuity.take_declared(&leaf) {
                 verdicts.extend(verdicts_of(&bytes, &subject, frame));
             }
             replay.leaf(&leaf);
             seq = leaf.next_seq() - 1;
-            let whole = join.push(&bytes).map_err(|source| IssueError::io(files.dir, source))?;
-            if let Some((index, file)) = whole {
-                files.sums.insert(entries::path(index), Sha256::digest(file).into());
-            }
+            files.entries(join.push(&bytes).map_err(|source| IssueError::io(files.dir, source))?);
             progress();
         }
+        files.entries(join.rest());
         let mark = |size, seq| {
-            let frontier = self.view.frontier_at(size)?.ok_or_else(not_there)?;
+            let frontier = self.view.frontier_at(size)?.ok_or(IssueError::NotThere(size))?;
             Ok::<_, IssueError>(Mark { size: U64(size), seq: U64(seq), root: spark_core::hex(&frontier.root()) })
         };
+        let checkpoint = (self.sign)(join.next())?;
         let span = Span {
-            origin: self.origin.to_owned(),
-            from: mark(range.start, self.before.seq)?,
-            to: mark(range.end, seq)?,
+            origin: checkpoint.checkpoint.origin.clone(),
+            from: mark(first, self.before.seq)?,
+            to: mark(join.next(), seq)?,
         };
-        let finished = replay.finish(span, self.is_draft);
-        Ok(Folded { report: finished.report, state: finished.state, buckets: finished.buckets, verdicts })
+        let Finished { report, state, buckets } = replay.finish(span, self.draft_of.is_some());
+        Ok(Folded { report, checkpoint, state, buckets, verdicts })
     }
 }
 
@@ -243,6 +251,7 @@ fn count_anew(state: &mut State, buckets: &mut MemoryBuckets, view: &View) -> Re
 
 struct Folded {
     report: Report,
+    checkpoint: Signed,
     state: State,
     buckets: MemoryBuckets,
     verdicts: Vec<super::attest::Attested>,
@@ -255,6 +264,13 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
+    /// A file of leaves: it is not written, since the archive has them.
+    fn entries(&mut self, file: Option<(u64, Vec<u8>)>) {
+        if let Some((index, bytes)) = file {
+            self.sums.insert(entries::path(index), Sha256::digest(bytes).into());
+        }
+    }
+
     /// Writes a file that belongs to the bundle.
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), IssueError> {
         self.sums.insert(name, Sha256::digest(bytes).into());
@@ -329,7 +345,9 @@ impl Days {
         }
         fs::create_dir_all(&half).map_err(|source| IssueError::io(&half, source))?;
         let issued = making.make(&half, progress)?;
-        fs::rename(&half, &path).and_then(|()| durable::sync_dir(&self.dir)).map_err(|source| IssueError::io(&path, source))?;
+        fs::rename(&half, &path)
+            .and_then(|()| durable::sync_dir(&self.dir))
+            .map_err(|source| IssueError::io(&path, source))?;
         Ok(issued)
     }
 }

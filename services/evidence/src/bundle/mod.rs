@@ -5,8 +5,8 @@
 pub mod attest;
 pub mod entries;
 mod make;
-pub mod sums;
 mod ship;
+pub mod sums;
 
 use std::ops::Range;
 
@@ -40,7 +40,8 @@ pub const ATTESTATIONS: &str = "attestations.intoto.jsonl";
 
 /// What a bundle is called: `evidence-<environment>-<stream>-<day>`.
 pub fn name(origin: &str, day: Day) -> String {
-    let (environment, log) = origin.strip_prefix("spark/").and_then(|rest| rest.split_once('/')).unwrap_or(("", origin));
+    let (environment, log) =
+        origin.strip_prefix("spark/").and_then(|rest| rest.split_once('/')).unwrap_or(("", origin));
     let stream = log.split_once('@').map_or(log, |(stream, _)| stream);
     format!("evidence-{environment}-{stream}-{day}")
 }
@@ -61,10 +62,13 @@ fn required(leaves: &Range<u64>) -> impl Iterator<Item = String> + use<> {
     let always = [CHECKPOINT, REPORT_JSON, REPORT_HTML, REPLAY].map(str::to_owned);
     let before = [CHECKPOINT_FROM, FRONTIER_FROM, STATE_FROM].map(str::to_owned).into_iter();
     let of_entries = entries::files(leaves).map(entries::path);
-    always.into_iter().chain(before.filter({
-        let has_before = leaves.start > 0;
-        move |_| has_before
-    })).chain(of_entries)
+    always
+        .into_iter()
+        .chain(before.filter({
+            let has_before = leaves.start > 0;
+            move |_| has_before
+        }))
+        .chain(of_entries)
 }
 
 /// What must be in a bundle of these leaves, and is not or should not be.

@@ -96,13 +96,7 @@ pub fn ship<W: Write>(day: &Path, before: Option<&[u8]>, view: &View, name: &str
     tape.tape.into_inner().and_then(zstd::Encoder::finish).map_err(failed)
 }
 
-fn give(
-    day: &Path,
-    before: Option<&[u8]>,
-    view: &View,
-    to: &Path,
-    taker: &mut dyn Taker,
-) -> Result<(), ExportError> {
+fn give(day: &Path, before: Option<&[u8]>, view: &View, to: &Path, taker: &mut dyn Taker) -> Result<(), ExportError> {
     let read = |name: &str| {
         let path = day.join(name);
         fs::read(&path).map_err(|source| ExportError::Io { path, source })
@@ -122,12 +116,13 @@ fn give(
             _ => take(name, &read(name)?)?,
         }
     }
-    let mut join = Join::new(report.log.from.size.0..report.log.to.size.0);
+    let mut join = Join::new(report.log.from.size.0);
     let mut leaves = view.leaves(report.log.from.seq.0 + 1)?;
-    while !join.is_done() {
+    while join.next() < report.log.to.size.0 {
         let leaf = leaves.next().ok_or_else(|| ExportError::Changed("the archive".to_owned()))??;
-        let whole = join.push(&leaf).map_err(|source| ExportError::Io { path: to.to_owned(), source })?;
-        if let Some((index, bytes)) = whole {
+        let full = join.push(&leaf).map_err(|source| ExportError::Io { path: to.to_owned(), source })?;
+        let rest = if join.next() == report.log.to.size.0 { full.or_else(|| join.rest()) } else { full };
+        if let Some((index, bytes)) = rest {
             take(&entries::path(index), &bytes)?;
         }
     }

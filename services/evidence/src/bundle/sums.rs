@@ -66,7 +66,9 @@ impl FromStr for Sums {
 /// Whether a path stays within the bundle, on every file system.
 fn is_plain(path: &str) -> bool {
     let is_plain = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     };
     path.split('/').all(is_plain)
 }
