@@ -10,7 +10,9 @@ mod day;
 mod declared;
 mod evidence;
 mod figures;
+mod html;
 mod incidents;
+mod markdown;
 mod model;
 mod model_events;
 mod number;
@@ -19,6 +21,8 @@ mod risk;
 mod scope;
 mod silences;
 mod statements;
+mod text;
+mod words;
 
 use spark_schemas::{Leaf, TimeNs};
 
@@ -50,6 +54,14 @@ pub fn closes(day: Day, state: &State, received: TimeNs) -> bool {
 /// The day to which a leaf received at `received` belongs, as known by the state before it.
 pub fn day_of(state: &State, received: TimeNs) -> Day {
     Day::of(received.minus_us(grace(state).0))
+}
+
+/// What a log is called in evidence: where it watches, and which stream or archive it is.
+pub fn origin(state: &State) -> String {
+    let policy = state.head().declarations.policy.as_ref();
+    let environment =
+        policy.map_or_else(|| crate::config::Config::default().environment, |policy| policy.config.environment.clone());
+    format!("spark/{environment}/{}", state.head().origin)
 }
 
 /// The leaves of a day, folded into the state before them, with all that its report takes from them.
@@ -175,6 +187,21 @@ impl Report {
     /// Never: a report has texts, small numbers and lists only.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json_canonicalizer::to_vec(self)
+    }
+
+    /// `report.html`: a page for people that needs nothing else.
+    pub fn to_html(&self) -> String {
+        html::page(self).into_string()
+    }
+
+    /// For pull requests, chats and mail.
+    pub fn to_markdown(&self) -> String {
+        markdown::markdown(self)
+    }
+
+    /// A few lines for a terminal.
+    pub fn to_text(&self) -> String {
+        text::text(self)
     }
 
     /// The report that [`Report::to_json`] wrote.
