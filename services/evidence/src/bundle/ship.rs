@@ -137,6 +137,7 @@ fn give(day: &Path, before: Option<&[u8]>, view: &View, to: &Path, taker: &mut d
 pub fn unpack(file: &Path, to: &Path) -> Result<PathBuf, ExportError> {
     let failed = |source| ExportError::Io { path: file.to_owned(), source };
     let strange = |what: &str| failed(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    fs::create_dir_all(to).map_err(failed)?;
     let reader = File::open(file).and_then(zstd::Decoder::new).map_err(failed)?;
     let mut tape = tar::Archive::new(reader);
     let mut top: Option<PathBuf> = None;

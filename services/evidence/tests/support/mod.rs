@@ -128,7 +128,8 @@ impl World {
             threshold: None,
             samples: 1,
             reason: "a test".to_owned(),
-            ..CheckResult::default()
+            unit: "ppm".into(),
+            waived: false,
         };
         let decision = GateDecided {
             id: format!("decision-{number}").into(),
