@@ -77,6 +77,10 @@ metrics! {
     STORE_CHECKPOINT: Histogram = "spark_store_checkpoint_seconds";
     /// Times the store was set aside and rebuilt from the log.
     STORE_REBUILDS: Counter = "spark_store_rebuilds_total";
+    /// Leaves that the newest signed checkpoint of a partition's log has.
+    CHECKPOINT_LEAVES: Gauge = "spark_checkpoint_leaves";
+    /// Times a checkpoint was not signed, by reason: `fork` when the log is not what was signed before.
+    CHECKPOINT_FAILURES: Counter = "spark_checkpoint_failures_total";
     /// Observations in the window, by target and window.
     SLO_OBSERVATIONS: Gauge = "spark_slo_observations";
     /// The share of failed observations, 0 to 1, by target and window.

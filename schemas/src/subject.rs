@@ -12,7 +12,7 @@ use crate::{Name, NameError};
 pub const DEAD_LETTER: &str = "spark.dead";
 /// Gate decisions, for subscribers (MessagePack); the JSON sibling is `spark.json.gate`.
 pub const GATE: &str = "spark.gate";
-/// New checkpoints of the log, for witnesses.
+/// New checkpoints of the log, for witnesses: the signed note itself.
 pub const CHECKPOINT: &str = "spark.checkpoint";
 
 /// Everything that an aggregator publishes beside the log.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use spark_eventlog::archive::{Archive, ArchiveOptions, OpenError, View};
 use spark_schemas::subject;
+use tokio::sync::watch;
 
 /// Why there is no copy of the log.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,8 @@ pub struct Recorder {
     /// Oldest first.
     kept: Vec<Kept>,
     current: Option<Archive>,
+    /// The archive that is written to, for those who sign it. It stays open for them until they have seen the next one.
+    opened: watch::Sender<Option<Archive>>,
 }
 
 impl Recorder {
@@ -61,7 +64,7 @@ impl Recorder {
         let dir = dir.into();
         std::fs::create_dir_all(&dir).map_err(|source| RecorderError::List { dir: dir.clone(), source })?;
         let kept = kept_in(&dir, partition)?;
-        Ok(Self { dir, stream: subject::stream(partition), kept, current: None })
+        Ok(Self { dir, stream: subject::stream(partition), kept, current: None, opened: watch::Sender::new(None) })
     }
 
     /// Where the archives are.
@@ -79,6 +82,11 @@ impl Recorder {
         self.current.as_ref()
     }
 
+    /// The archive that is written to, now and whenever another takes its place.
+    pub fn opened(&self) -> watch::Receiver<Option<Archive>> {
+        self.opened.subscribe()
+    }
+
     /// Records the log `origin` from here on; the archive of the one before is closed and sealed. Blocks.
     pub fn begin(&mut self, origin: &str) -> Result<(), RecorderError> {
         if self.current.as_ref().is_some_and(|archive| archive.incarnation() == origin) {
@@ -91,13 +99,14 @@ impl Recorder {
         {
             return Err(RecorderError::Sealed { found: origin.to_owned(), newest: newest.origin.clone() });
         }
-        // Dropped first: it makes everything durable and lets go of its lock.
+        // Dropped first: it makes everything durable and lets go of its lock, unless somebody signs it just now.
         self.current = None;
         let dir = self.dir.join(directory_name(origin));
         let options = ArchiveOptions { incarnation: Some(origin.to_owned()), ..ArchiveOptions::default() };
         // What may be cut here was never acknowledged to anybody: the stream still has it, and it is recorded again.
         let (archive, _torn_tail) = Archive::open(&dir, options)?;
-        self.current = Some(archive);
+        self.current = Some(archive.clone());
+        self.opened.send_replace(Some(archive));
         if is_new {
             if let Some(sealed) = self.kept.last() {
                 tracing::warn!(sealed = sealed.origin, origin, "the log was made anew: its copy begins a new archive");
@@ -167,7 +176,10 @@ mod tests {
         let mut recorder = Recorder::open(dir.path(), 0).unwrap();
         assert_eq!(names(&recorder), ["EVENTS@9", "EVENTS@10"]);
         assert!(matches!(recorder.begin("EVENTS@9"), Err(RecorderError::Sealed { .. })));
+        let opened = recorder.opened();
+        assert!(opened.borrow().is_none());
         recorder.begin("EVENTS@10").unwrap();
         assert_eq!(recorder.kept().len(), 2);
+        assert_eq!(opened.borrow().as_ref().unwrap().incarnation(), "EVENTS@10");
     }
 }

@@ -2,6 +2,7 @@
 
 mod canary;
 mod declare;
+mod evidence;
 mod gate;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, Can
 pub use declare::{
     DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
 };
+pub use evidence::{KeysArgs, KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs};
 pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
 
 use crate::configuration::web_url;
@@ -75,6 +77,11 @@ pub enum Command {
     /// Make again, from the log alone, what Spark once said, and compare.
     #[command(subcommand)]
     Verify(VerifyCommand),
+    /// The keys that sign the log's checkpoints.
+    ///
+    /// Exit code: 0 done; 1 the keys can't be read or written; 64 there is no such key, or it is the last one.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Ask a running Spark for its five pages and its health.
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.
@@ -167,6 +174,8 @@ pub struct NatsArgs {
 pub struct UpArgs {
     #[command(flatten)]
     pub common: CommonArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
     /// Where the web service listens.
     #[arg(long, value_name = "ADDR", env = "SPARK_LISTEN", default_value = "127.0.0.1:3003")]
     pub listen: SocketAddr,
@@ -215,7 +224,9 @@ pub struct AggregatorArgs {
     /// publishes what is derived over all partitions.
     #[arg(long, value_name = "NUMBERS", env = "SPARK_OWNED_PARTITIONS", value_delimiter = ',')]
     pub partitions: Vec<u16>,
-    /// Where metrics and health of this service are served.
+    #[command(flatten)]
+    pub signing: SigningArgs,
+    /// Where metrics, health and evidence (checkpoints, tiles, keys) of this service are served.
     #[arg(long, value_name = "ADDR", env = "SPARK_ADMIN", default_value = "127.0.0.1:4002")]
     pub admin: SocketAddr,
     /// Where the web service is, for the built-in targets.
@@ -241,6 +252,9 @@ pub struct WebArgs {
     /// nothing else does, and the pages say so.
     #[arg(long, value_name = "URL", env = "SPARK_EXECUTOR_URL")]
     pub executor_url: Option<Url>,
+    /// Where the aggregator's admin endpoint is, which has the log's checkpoints and tiles.
+    #[arg(long, value_name = "URL", env = "SPARK_EVIDENCE_URL", value_parser = web_url, default_value = "http://127.0.0.1:4002")]
+    pub evidence_url: Url,
     /// How to log, on standard error.
     #[arg(long, value_enum, env = "SPARK_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

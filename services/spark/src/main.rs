@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Some(Command::Canary(args)) => commands::canary(&args),
         Some(Command::Verify(VerifyCommand::Canary(args))) => commands::verify_canary(&args),
         Some(Command::Verify(VerifyCommand::Gate(args))) => commands::verify_gate(&args),
+        Some(Command::Keys(command)) => commands::keys(&command),
         Some(Command::Completions(args)) => commands::completions(&args),
         Some(Command::Man(args)) => commands::man(&args),
         Some(Command::Maintenance(command)) => commands::maintenance(&command),

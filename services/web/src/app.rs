@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Assets;
+use crate::evidence::Evidence;
 use crate::live::LivePages;
 use crate::probing::Probing;
 use crate::recent::RecentAnswers;
@@ -65,6 +66,8 @@ pub struct App {
     pub logs: Vec<Arc<dyn EventLog>>,
     /// Checks endpoints for canaries.
     pub probing: Arc<dyn Probing>,
+    /// Has the log's checkpoints and tiles.
+    pub evidence: Arc<dyn Evidence>,
     /// Writes the decisions that are made here.
     pub writer: Arc<EventWriter>,
     /// The edge's clock.

@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod assets;
 mod chart;
+pub mod evidence;
 mod format;
 mod guard;
 mod live;

@@ -15,7 +15,7 @@ use crate::api::{
     canary, config, deployments, gate, health, log, maintenances, metrics, slos, smoke, targets, windows,
 };
 use crate::app::{App, Server};
-use crate::{assets, guard, live, pages};
+use crate::{assets, evidence, guard, live, pages};
 
 /// Every page and API path of the service; its event streams end with the connection.
 pub fn router(app: Arc<App>) -> Router {
@@ -52,6 +52,7 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/v1/deployments", get(deployments::list).post(deployments::mark))
         .route("/api/v1/config", get(config::get))
         .route("/api/v1/events", get(live::get))
+        .route("/evidence/{*path}", get(evidence::get))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(guard::BODY_BYTES_MAX))

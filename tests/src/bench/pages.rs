@@ -20,6 +20,7 @@ use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{Recorded, clock};
 use spark_schemas::{Boot, Class, Clock, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
+use spark_web::evidence::NoEvidence;
 use spark_web::{App, BuildInfo, LogMode, NoProbing, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -113,6 +114,7 @@ impl Service {
             log_mode: LogMode::Archive,
             logs: Vec::new(),
             probing: Arc::new(NoProbing),
+            evidence: Arc::new(NoEvidence),
             writer: Arc::new(EventWriter::new(Arc::new(archive), subject, || Boot([9; 16]))),
             clock: clock::system(),
             build: BuildInfo { version: "bench".to_owned(), id: "bench".to_owned() },

@@ -20,11 +20,13 @@ use spark_eventlog::jetstream::{Client, JetStreamLog};
 use spark_eventlog::{EventLog, clock};
 
 use super::admin::{self, Admin};
+use super::evidence::{Archives, Local, LocalEvidence};
 use super::nats::{self, Follows, NatsPublisher};
 use super::partitions::{self, Stores, open_stream_projection};
 use super::policy::PolicyKeeper;
 use super::prepare_data;
 use super::running::{Running, Stage};
+use super::sealing::{Sealing, finish, prepare_keys};
 use super::up::writer;
 use super::web::render;
 use crate::cli::AggregatorArgs;
@@ -69,7 +71,10 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         office.run(post, stop).await;
         Ok(())
     });
-    let mut projections = Vec::new();
+    let archives = args.common.data.join("archive");
+    let keys = prepare_keys(&args.common.data, &args.signing)?;
+    let evidence = LocalEvidence::new(keys, config.environment.to_string(), Archives::Several(archives.clone()));
+    let (mut projections, mut opened) = (Vec::new(), Vec::new());
     let mut declaring = None;
     for partition in if leads { (0..partitions.get()).collect() } else { owned.clone() } {
         let log: Arc<dyn EventLog> = Arc::new(JetStreamLog::new(&client, partition));
@@ -77,7 +82,9 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
         projections.push(projection.clone());
         let (mut recorder, mut dead_letters) = (None, None);
         if owned.contains(&partition) {
-            recorder = Some(open_recorder(args.common.data.join("archive"), partition).await?);
+            let found = open_recorder(archives.clone(), partition, Arc::clone(&evidence)).await?;
+            opened.push((partition, found.opened()));
+            recorder = Some(found);
             dead_letters = Some(letters.clone());
             let writer = writer(&log, partition, CONTROL_AGENT)?;
             let duties =
@@ -94,6 +101,17 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     }
     let projections = Projections::from(projections);
 
+    for (partition, archive) in opened {
+        let sealing = Sealing {
+            evidence: Arc::clone(&evidence),
+            partition,
+            archive,
+            projections: projections.clone(),
+            publisher: Some(Arc::new(NatsPublisher(client.publisher()))),
+        };
+        running.start(&folding, "checkpoints", |stop| sealing.run(stop));
+    }
+
     let health = health(&projections);
     let metrics_render: Box<dyn Fn() -> String + Send + Sync> = match declaring {
         Some(duties) => {
@@ -105,8 +123,8 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
             Box::new(move || metrics.render())
         }
     };
-    let admin = Admin { metrics: metrics_render, health };
-    say!("Spark's aggregator: metrics and health on http://{}", listener.local_addr()?)?;
+    let admin = Admin { metrics: metrics_render, health, evidence: Some(Arc::new(Local(evidence))) };
+    say!("Spark's aggregator: metrics, health and evidence on http://{}", listener.local_addr()?)?;
     running.start(&folding, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });
     running.start(&folding, "metrics", |stop| edge::metrics_upkeep(metrics, stop));
 
@@ -116,10 +134,14 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     running.into_result().await.map(|()| ExitCode::SUCCESS)
 }
 
-/// Finds what was recorded before.
-async fn open_recorder(dir: PathBuf, partition: u16) -> anyhow::Result<Recorder> {
-    let opened = tokio::task::spawn_blocking(move || Recorder::open(dir, partition)).await?;
-    opened.context("open the archive")
+/// Finds what was recorded before, and has it signed to its end.
+async fn open_recorder(dir: PathBuf, partition: u16, evidence: Arc<LocalEvidence>) -> anyhow::Result<Recorder> {
+    let opening = move || {
+        let recorder = Recorder::open(dir, partition)?;
+        finish(&evidence, recorder.kept())?;
+        anyhow::Ok(recorder)
+    };
+    tokio::task::spawn_blocking(opening).await?.context("open the archive")
 }
 
 /// The duties of the one aggregator that owns partition 0: the configuration, alerts, and what is derived over all

@@ -2,12 +2,14 @@
 
 mod admin;
 mod aggregator;
+mod evidence;
 mod held;
 mod nats;
 mod partitions;
 mod policy;
 mod probe;
 mod running;
+mod sealing;
 mod up;
 mod web;
 

@@ -61,6 +61,7 @@ async fn run(args: ProbeArgs, overrides: Overrides) -> anyhow::Result<ExitCode> 
         }),
         // Without a connection observations wait in the outbox: the agent still works.
         health: Box::new(move || (true, way_to_the_log(&connection, &waiting_for))),
+        evidence: None,
     };
     say!("Spark's probe {}: metrics and health on http://{}", args.agent, listener.local_addr()?)?;
     running.start(&serving, "admin", |stop| async move { Ok(admin::serve(listener, admin, stop).await?) });

@@ -23,9 +23,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
+use super::evidence::{Archives, Local, LocalEvidence};
 use super::partitions::open_projection;
 use super::policy::{PolicyKeeper, ProbeTargets};
 use super::running::{Running, Stage};
+use super::sealing::{Sealing, prepare_keys};
 use super::web::app;
 use super::{prepare_data, refuse_to_expose};
 use crate::cli::UpArgs;
@@ -70,6 +72,9 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let targets = ProbeTargets::prepared(&context, &config)?;
     let projection = open_projection(args.common.data.join("store"), DECLARING, archive.bounds().await?).await?;
 
+    let keys = prepare_keys(&args.common.data, &args.signing)?;
+    let evidence = LocalEvidence::new(keys, config.environment.to_string(), Archives::One(archive.dir().to_owned()));
+    let (_archive_stays, opened) = watch::channel(Some(archive.clone()));
     let log: Arc<dyn EventLog> = Arc::new(archive);
     let control = writer(&log, DECLARING, CONTROL_AGENT)?;
     if let Some(repair) = repair {
@@ -90,11 +95,21 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     };
     running.start(&folding, "fold", |stop| async move { Ok(follow.run(stop).await?) });
 
+    let sealing = Sealing {
+        evidence: Arc::clone(&evidence),
+        partition: DECLARING,
+        archive: opened,
+        projections: projection.clone().into(),
+        publisher: None,
+    };
+    running.start(&folding, "checkpoints", |stop| sealing.run(stop));
+
     let app = app(
         projection.clone().into(),
         LogMode::Archive,
         vec![Arc::clone(&log)],
         Arc::clone(&context),
+        Arc::new(Local(Arc::clone(&evidence))),
         Arc::clone(&control),
         build,
         started,

@@ -13,9 +13,11 @@ use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{EventLog, clock};
 use spark_probe::check::CheckContext;
 use spark_schemas::TimeNs;
+use spark_web::evidence::Evidence;
 use spark_web::{App, BuildInfo, LogMode, SHARED_AT_MOST};
 use tokio::net::TcpListener;
 
+use super::evidence::Remote;
 use super::nats::Follows;
 use super::partitions::{self, Stores, open_stream_projection};
 use super::running::{Running, Stage};
@@ -80,6 +82,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
         LogMode::Jetstream,
         logs,
         context,
+        Arc::new(Remote(args.evidence_url.clone())),
         control,
         build,
         started,
@@ -104,6 +107,7 @@ pub(super) fn app(
     log_mode: LogMode,
     logs: Vec<Arc<dyn EventLog>>,
     checks: Arc<CheckContext>,
+    evidence: Arc<dyn Evidence>,
     writer: Arc<EventWriter>,
     build: BuildInfo,
     started: TimeNs,
@@ -117,6 +121,7 @@ pub(super) fn app(
         log_mode,
         logs,
         probing: Arc::new(CanaryProbing::new(checks)),
+        evidence,
         writer,
         clock: clock::system(),
         build,
