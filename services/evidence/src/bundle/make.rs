@@ -1,7 +1,6 @@
 //! Making a day's evidence: the leaves are folded from the state before them, and everything but the leaves themselves is
 //! kept in a directory, from which a bundle is shipped.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use spark_core::fold::snapshot::{self, SnapshotError};
 use spark_core::fold::{Continuity, State};
 use spark_core::ledger::Stretch;
 use spark_core::report::{Day, Finished, Mark, Replay, Report, Span, U64};
-use spark_eventlog::archive::{LoadError, View};
+use spark_eventlog::archive::{LoadError, OpenError, View};
 use spark_schemas::{Leaf, LeafError};
 
 use super::attest::{Facts, statements, verdicts_of};
@@ -29,7 +28,7 @@ use crate::signer::{SignError, Signed};
 use crate::vkey::Vkey;
 
 /// The state behind the last leaf, compressed: no part of the bundle, but the next day's first state.
-const STATE_TO: &str = "state.to.zst";
+pub(super) const STATE_TO: &str = "state.to.zst";
 /// The report as Markdown: for people, no part of the bundle.
 pub const REPORT_MD: &str = "report.md";
 /// zstd's default; a state is mostly small counts, which it halves twice.
@@ -47,6 +46,9 @@ pub enum IssueError {
         #[source]
         source: io::Error,
     },
+    /// The archive can't be opened.
+    #[error("the archive can't be opened")]
+    Open(#[from] OpenError),
     /// The archive is damaged.
     #[error("the archive is damaged")]
     Load(#[from] LoadError),
@@ -65,6 +67,9 @@ pub enum IssueError {
     /// The log has no leaf yet that closes the day.
     #[error("the day is not over: no leaf was received after its end and the grace")]
     NotOver,
+    /// A draft was asked for of a day that is over.
+    #[error("the day is over: its report is about to be issued")]
+    Over,
     /// The archive is not the one whose leaves the day before ended with.
     #[error("the archive has no leaf {0}: it is not the one that the day before was made from")]
     NotThere(u64),
@@ -97,6 +102,17 @@ pub struct Before {
     pub state: Option<Vec<u8>>,
 }
 
+/// How far a day's evidence goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Up to the first leaf that closes the day, which must be there.
+    Closed,
+    /// A draft of a day that is not over: so many leaves of the log.
+    Draft(u64),
+    /// As many leaves as the log will ever have, because another has taken its place.
+    Sealed(u64),
+}
+
 /// A day's evidence to be made.
 pub struct Making<'a> {
     /// The archive.
@@ -105,8 +121,8 @@ pub struct Making<'a> {
     pub day: Day,
     /// What it begins with.
     pub before: Before,
-    /// A draft of the first so many leaves. Without it the day is made if it is over: up to the first leaf that closes it.
-    pub draft_of: Option<u64>,
+    /// How far it goes.
+    pub until: Until,
     /// Signs the checkpoint of a size.
     pub sign: &'a dyn Fn(u64) -> Result<Signed, SignError>,
     /// Who signs the statements.
@@ -146,9 +162,12 @@ impl Making<'_> {
             let frontier = self.view.frontier_at(self.before.size)?.unwrap_or_default();
             files.put(FRONTIER_FROM, &frontier.hashes().concat())?;
         }
-        if let Some(state) = &self.before.state {
-            // It lies beside the day before, compressed.
-            files.sums.insert(STATE_FROM, Sha256::digest(state).into());
+        match &self.before.state {
+            // It lies with the day before, compressed.
+            Some(state) if self.before.size > 0 => files.sums.insert(STATE_FROM, Sha256::digest(state).into()),
+            // It is that of another log, whose place this one took.
+            Some(state) => files.put(STATE_FROM, state)?,
+            None => {}
         }
         if let Some(policy) = &state.head().declarations.policy {
             files.put(POLICY, policy.config.canonical_json().as_bytes())?;
@@ -191,15 +210,21 @@ impl Making<'_> {
             return Err(IssueError::NotThere(first));
         }
         loop {
-            if self.draft_of == Some(join.next()) {
+            if matches!(self.until, Until::Draft(size) | Until::Sealed(size) if size == join.next()) {
                 break;
             }
             let Some(bytes) = leaves.next().transpose()? else {
-                return Err(self.draft_of.map_or(IssueError::NotOver, |_| IssueError::NotThere(join.next())));
+                return Err(match self.until {
+                    Until::Closed => IssueError::NotOver,
+                    Until::Draft(_) | Until::Sealed(_) => IssueError::NotThere(join.next()),
+                });
             };
             let leaf = Leaf::decode(&bytes)?;
-            if self.draft_of.is_none() && replay.is_closed_by(&leaf) {
-                break;
+            if replay.is_closed_by(&leaf) {
+                match self.until {
+                    Until::Closed | Until::Sealed(_) => break,
+                    Until::Draft(_) => return Err(IssueError::Over),
+                }
             }
             if let Some((subject, frame)) = continuity.take_declared(&leaf) {
                 verdicts.extend(verdicts_of(&bytes, &subject, frame));
@@ -220,7 +245,7 @@ impl Making<'_> {
             from: mark(first, self.before.seq)?,
             to: mark(join.next(), seq)?,
         };
-        let Finished { report, state, buckets } = replay.finish(span, self.draft_of.is_some());
+        let Finished { report, state, buckets } = replay.finish(span, matches!(self.until, Until::Draft(_)));
         Ok(Folded { report, checkpoint, state, buckets, verdicts })
     }
 }
@@ -286,68 +311,4 @@ impl Files<'_> {
 #[expect(clippy::expect_used, reason = "JSON already")]
 fn canonical(value: &Value) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(value).expect("JSON already")
-}
-
-/// The days of one log whose reports were issued: a directory each.
-#[derive(Debug, Clone)]
-pub struct Days {
-    dir: PathBuf,
-}
-
-impl Days {
-    /// Those of the log `incarnation`, in `<data>/evidence`.
-    pub fn of(evidence: &Path, incarnation: &str) -> Self {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-        Self { dir: evidence.join(incarnation.chars().map(safe).collect::<String>()) }
-    }
-
-    /// Where the day is, once it is issued.
-    pub fn path(&self, day: Day) -> PathBuf {
-        self.dir.join(day.to_string())
-    }
-
-    /// The days that were issued, oldest first.
-    pub fn issued(&self) -> Result<Vec<Day>, IssueError> {
-        let listed = match fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            listed => listed.and_then(Iterator::collect::<io::Result<Vec<_>>>),
-        };
-        let listed = listed.map_err(|source| IssueError::io(&self.dir, source))?;
-        // Whatever is not named after a day, such as one that a crash left half made, is no issued one.
-        let mut days: Vec<Day> = listed.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        days.sort_unstable();
-        Ok(days)
-    }
-
-    /// The report of an issued day.
-    pub fn report(&self, day: Day) -> Result<Report, IssueError> {
-        let path = self.path(day).join(REPORT_JSON);
-        let bytes = fs::read(&path).map_err(|source| IssueError::io(&path, source))?;
-        serde_json::from_slice(&bytes).map_err(|error| IssueError::Damaged { path, problem: error.to_string() })
-    }
-
-    /// What the day after `day` begins with.
-    pub fn after(&self, day: Day) -> Result<Before, IssueError> {
-        let Mark { size, seq, .. } = self.report(day)?.log.to;
-        let path = self.path(day).join(CHECKPOINT);
-        let checkpoint = fs::read_to_string(&path).map_err(|source| IssueError::io(&path, source))?;
-        let path = self.path(day).join(STATE_TO);
-        let state = File::open(&path).and_then(zstd::decode_all).map_err(|source| IssueError::io(&path, source))?;
-        Ok(Before { size: size.0, seq: seq.0, checkpoint: Some(checkpoint), state: Some(state) })
-    }
-
-    /// Makes a day's evidence. It is there whole, or, after a crash, not at all.
-    pub fn issue(&self, making: Making<'_>, progress: impl FnMut()) -> Result<Issued, IssueError> {
-        let (path, half) = (self.path(making.day), self.dir.join(format!("{}.making", making.day)));
-        match fs::remove_dir_all(&half) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(IssueError::io(&half, source)),
-            _ => {}
-        }
-        fs::create_dir_all(&half).map_err(|source| IssueError::io(&half, source))?;
-        let issued = making.make(&half, progress)?;
-        fs::rename(&half, &path)
-            .and_then(|()| durable::sync_dir(&self.dir))
-            .map_err(|source| IssueError::io(&path, source))?;
-        Ok(issued)
-    }
 }

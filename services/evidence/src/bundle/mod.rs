@@ -3,6 +3,7 @@
 //! What is in one, and how it is verified, is in `docs/evidence.md`.
 
 pub mod attest;
+mod days;
 pub mod entries;
 mod make;
 mod ship;
@@ -12,7 +13,8 @@ use std::ops::Range;
 
 use spark_core::report::Day;
 
-pub use make::{Before, Days, IssueError, Issued, Making, REPORT_MD};
+pub use days::{Days, Log, Logs};
+pub use make::{Before, IssueError, Issued, Making, REPORT_MD, Until};
 pub use ship::{ExportError, ship, ship_to, unpack};
 
 /// The signed size and root behind the last leaf.

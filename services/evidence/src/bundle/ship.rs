@@ -112,7 +112,7 @@ fn give(day: &Path, before: Option<&[u8]>, view: &View, to: &Path, taker: &mut d
     };
     for (name, _) in sums.iter().filter(|(name, _)| !name.starts_with("entries/")) {
         match name {
-            STATE_FROM => take(name, before.unwrap_or_default())?,
+            STATE_FROM if !day.join(name).exists() => take(name, before.unwrap_or_default())?,
             _ => take(name, &read(name)?)?,
         }
     }

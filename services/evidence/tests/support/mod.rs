@@ -12,7 +12,7 @@ use spark_core::units::RatioPpm;
 use spark_core::window::Window;
 use spark_eventlog::Recorded;
 use spark_eventlog::archive::{Archive, ArchiveOptions, View};
-use spark_evidence::bundle::{Before, Days, IssueError, Issued, Making, ship_to};
+use spark_evidence::bundle::{Before, Days, IssueError, Issued, Making, Until, ship_to};
 use spark_evidence::verify::{Listener, Refused, Step, Verifying};
 use spark_evidence::{KeyPlace, Keys, LogSigner, Vkey};
 use spark_schemas::event::{
@@ -218,7 +218,7 @@ impl World {
             view: &self.view(),
             day,
             before,
-            draft_of: None,
+            until: Until::Closed,
             sign: &|size| signer.sign_at(size),
             keys: &self.keys(),
             replayer: &Self::replayer(),
