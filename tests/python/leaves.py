@@ -34,7 +34,8 @@ def from_archive(folder):
     leaves = {}
     entries = folder / "tile" / "entries"
     for path in sorted(entries.rglob("*")) if entries.exists() else []:
-        if path.is_file() and path.suffix != ".tmp":
+        # A part of a bundle that is not full, for readers of a checkpoint, says nothing new.
+        if path.is_file() and path.suffix != ".tmp" and path.parent.suffix != ".p":
             first = bundle_number(path.relative_to(entries)) * BUNDLE
             leaves.update(enumerate(bundle(path.read_bytes()), first))
     for path in sorted((folder / "wal").iterdir()):

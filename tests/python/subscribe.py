@@ -30,6 +30,8 @@ class Document:
             if self.fits(channel["address"], subject) and "messages" in channel:
                 (name,) = channel["messages"]
                 message = self.document["components"]["messages"][name]
+                if "payload" not in message:
+                    return message["contentType"], None
                 return message["contentType"], Path(message["payload"]["schema"]["$ref"]).name.split(".")[0]
         return None
 
@@ -92,6 +94,8 @@ def check_derived(checker, heard):
             checker.wrong.append(f"asyncapi.yaml has no {subject}")
             continue
         content, schema = said
+        if schema is None:
+            continue
         read = json.loads if content == "application/json" else lambda data: msgpack.unpackb(data, raw=False)
         values = [read(data) for data in messages]
         for value in values:

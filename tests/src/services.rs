@@ -115,6 +115,11 @@ impl Services {
         self.places.dir.join("aggregator/archive")
     }
 
+    /// Where the aggregator keeps its data.
+    pub fn aggregator_data(&self) -> PathBuf {
+        self.places.dir.join("aggregator")
+    }
+
     /// Starts the probe again.
     pub fn start_probe(&mut self) {
         self.probe = self.places.probe();
@@ -172,7 +177,8 @@ impl Places {
         command.args([name, "--nats", &self.nats_url]).arg("--data").arg(self.dir.join(name));
         let web_url = format!("{}:{}", self.hosts.web.ip, self.web);
         if name == "web" {
-            command.args(["--listen", &web_url]);
+            let aggregator = format!("http://{}:{}", self.hosts.aggregator.ip, self.aggregator_admin);
+            command.args(["--listen", &web_url, "--evidence-url", &aggregator]);
             if self.hosts.web.namespace.is_some() {
                 // Nobody but the test can reach it there.
                 command.arg("--insecure");

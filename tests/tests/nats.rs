@@ -88,6 +88,7 @@ fn others_can_read_the_frames_and_the_derived_messages_by_their_schemas() {
         "spark.health.executor",
         "spark.gate",
         "spark.json.gate",
+        "spark.checkpoint",
     ] {
         assert!(heard["subjects"].as_array().unwrap().contains(&subject.into()), "no {subject} in {heard}");
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use archive_support::{open, options};
 use log_suite::{assert_same, frames, read_all};
 use spark_core::merkle::{Hash, empty_root, leaf_hash, node_hash, tile_index_path};
+use spark_eventlog::archive::fsck::{Examination, Trust, examine};
 use spark_eventlog::archive::{
     Archive, ArchiveOptions, Damage, LoadError, OpenError, Problem, PublishError, Repair, View, leaves, read_checkpoint,
 };
@@ -439,4 +440,83 @@ async fn a_checkpoint_has_every_tile_that_a_reader_of_the_files_needs() {
     assert_eq!(read_as_tlog_tiles(dir.path(), 70_000).len(), 70_000);
     assert_eq!(View::open(dir.path()).unwrap().size(), 70_000);
     assert_eq!(read_checkpoint(dir.path()).unwrap().as_deref(), Some("again"));
+}
+
+/// The file of `changed` that stands for `path` of `dir`.
+fn in_copy(dir: &Path, changed: &Path, path: &Path) -> PathBuf {
+    changed.join(path.strip_prefix(dir).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fsck_writes_again_what_follows_from_the_leaves_and_names_the_leaf_that_is_lost() {
+    let dir = large_archive().await;
+    let size = 92_000;
+    {
+        let archive = open(dir.path());
+        tokio::task::spawn_blocking(move || archive.publish(size, "checkpoint", None)).await.unwrap().unwrap();
+    }
+    let root = View::open(dir.path()).unwrap().frontier_at(size).unwrap().unwrap().root();
+    let how =
+        Examination { published: Some(size), sizes: [0, 256, 70_000, size, size + 1].into(), ..Default::default() };
+    let look = |dir: &Path, repair| examine(dir, &Examination { repair, ..how.clone() }, || {}).unwrap();
+    let sound = look(dir.path(), false);
+    assert!(sound.flaws.is_empty() && sound.spare_files == 0 && sound.torn_bytes == 0, "{sound:?}");
+    assert_eq!((sound.size, sound.next_seq), (size, size + 1));
+    assert_eq!(sound.roots.keys().copied().collect::<Vec<_>>(), [0, 256, 70_000, size]);
+    assert_eq!(sound.roots[&size], root);
+    assert_eq!(sound.roots[&70_000], View::open(dir.path()).unwrap().frontier_at(70_000).unwrap().unwrap().root());
+
+    let tile = |path: &str| dir.path().join("tile").join(path);
+    for victim in ["0/007", "1/000", "1/001.p/103", "0/359.p/96", "entries/359.p/96", "2/000.p/1"].map(tile) {
+        let good = fs::read(&victim).unwrap();
+        let mut flipped = good.clone();
+        flipped[good.len() / 2] ^= 4;
+        for bad in [Some(&flipped[..]), Some(&good[1..]), Some(&[]), None] {
+            let changed = copy_with(dir.path(), &victim, bad);
+            let path = in_copy(dir.path(), changed.path(), &victim);
+            for (repair, left) in [(false, bad), (true, Some(&good[..]))] {
+                let found = look(changed.path(), repair);
+                assert_eq!(found.roots[&size], root, "{victim:?}");
+                let [flaw] = &found.flaws[..] else { panic!("{victim:?}: {:?}", found.flaws) };
+                assert_eq!((&flaw.path, flaw.is_mendable, flaw.is_mended), (&path, true, repair), "{flaw:?}");
+                assert_eq!(fs::read(&path).ok().as_deref(), left, "{victim:?}");
+            }
+            assert!(look(changed.path(), false).flaws.is_empty(), "{victim:?}");
+        }
+    }
+
+    let entries = tile("entries/013");
+    let good = fs::read(&entries).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for (bad, leaf) in [(Some(&flipped[..]), Some(13 * 256 + 255)), (Some(&good[..900]), None), (None, None)] {
+        let changed = copy_with(dir.path(), &entries, bad);
+        let found = look(changed.path(), true);
+        let [flaw] = &found.flaws[..] else { panic!("{:?}", found.flaws) };
+        assert_eq!((flaw.leaf, flaw.is_mendable, flaw.is_mended), (leaf, false, false), "{flaw:?}");
+        assert_eq!(found.roots[&size], root, "the tile stands for the leaves");
+        assert_eq!(fs::read(&flaw.path).ok().as_deref(), bad, "it is left as it is");
+    }
+    // Leaf and tile differ, and no full tile is above: what was signed tells.
+    let tile_at_the_edge = tile("0/270");
+    let mut bad = fs::read(&tile_at_the_edge).unwrap();
+    bad[100] ^= 1;
+    let changed = copy_with(dir.path(), &tile_at_the_edge, Some(&bad));
+    let believed = look(changed.path(), false);
+    assert!(believed.flaws.iter().any(|flaw| flaw.is_doubtful) && believed.roots[&size] != root, "{believed:?}");
+    let other = Examination { trust: Trust::Leaves, repair: true, ..how.clone() };
+    assert_eq!(examine(changed.path(), &other, || {}).unwrap().roots[&size], root);
+    assert!(look(changed.path(), false).flaws.is_empty());
+
+    // Both gone: nothing after them can be told.
+    let changed = copy_with(dir.path(), &entries, None);
+    fs::remove_file(in_copy(dir.path(), changed.path(), &tile("0/013"))).unwrap();
+    let lost = look(changed.path(), true);
+    assert_eq!((lost.flaws.len(), lost.size), (2, 13 * 256));
+    assert!(!lost.roots.contains_key(&size));
+
+    let archive = open(dir.path());
+    let how = Examination { repair: true, ..Examination::default() };
+    assert!(matches!(examine(dir.path(), &how, || {}), Err(OpenError::Locked { .. })), "not beside a service");
+    drop(archive);
 }

@@ -151,6 +151,14 @@ impl Keys {
         Ok(keys)
     }
 
+    /// The public keys in `dir` alone, for whoever verifies and must not sign.
+    pub fn look(dir: impl Into<PathBuf>) -> Result<Self, KeysError> {
+        let dir = dir.into();
+        let is_public = |path: &PathBuf| path.extension().is_some_and(|end| end == "vkey");
+        let public = files(&dir)?.into_iter().filter(is_public).map(|path| read_public(&path));
+        Ok(Self { retired: public.collect::<Result<_, _>>()?, dir, signers: Vec::new() })
+    }
+
     /// As [`Keys::load`], and makes a first key when none signs.
     pub fn load_or_make(dir: impl Into<PathBuf>, given: &[Given]) -> Result<Self, KeysError> {
         let mut keys = Self::load(dir, given)?;

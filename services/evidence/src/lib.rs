@@ -21,6 +21,6 @@ pub mod vkey;
 pub use checkpoint::Checkpoint;
 pub use keys::{Given, Keys, KeysError, Signer};
 pub use note::Note;
-pub use signed::MemoryError;
+pub use signed::{MemoryError, remembered};
 pub use signer::{KeyPlace, LogSigner, SignError, Signed};
 pub use vkey::{Vkey, keyid};

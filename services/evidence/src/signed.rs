@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::durable::{self, Readers};
 use crate::note::{Note, NoteError};
+use crate::signer::Signed;
 
 /// Why it is not known what was signed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,11 @@ pub enum MemoryError {
         #[source]
         source: CheckpointError,
     },
+}
+
+/// What was signed last of the log `incarnation`, as it is remembered in the keys' directory.
+pub fn remembered(keys: &Path, incarnation: &str) -> Result<Option<Signed>, MemoryError> {
+    Ok(Memory::of(keys, incarnation).read()?.map(|(checkpoint, note)| Signed { checkpoint, note }))
 }
 
 /// The memory of one log.

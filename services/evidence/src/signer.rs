@@ -4,12 +4,13 @@
 //! signed last; the new checkpoint is remembered beside the keys, durably; then it goes to the archive, and out.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use spark_core::merkle::Hash;
 use spark_eventlog::archive::{Archive, LoadError, PublishError};
 
-use crate::checkpoint::{Checkpoint, origin};
+use crate::checkpoint::{Checkpoint, CheckpointError, origin};
 use crate::keys::{Given, Keys, KeysError};
 use crate::note::{Note, NoteError};
 use crate::signed::{Memory, MemoryError};
@@ -183,7 +184,7 @@ impl LogSigner {
     /// it is all that is left when the memory was lost.
     fn checked_last(&self, size: u64) -> Result<Option<Signed>, SignError> {
         let remembered = self.last()?;
-        let beside = self.archive.checkpoint()?.and_then(|text| parse(&text));
+        let beside = self.archive.checkpoint()?.and_then(|text| text.parse().ok()); // A damaged one is replaced.
         for signed in remembered.iter().chain(&beside) {
             self.refuse_fork(&signed.checkpoint, size)?;
         }
@@ -209,9 +210,24 @@ impl LogSigner {
     }
 }
 
-/// A damaged checkpoint file says nothing; the next signing replaces it.
-fn parse(text: &str) -> Option<Signed> {
-    let note: Note = text.parse().ok()?;
-    let checkpoint = note.text().parse().ok()?;
-    Some(Signed { checkpoint, note })
+/// Why a text is no signed checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignedError {
+    /// It is no note.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The note is no checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// Nothing is verified by reading it.
+impl FromStr for Signed {
+    type Err = SignedError;
+
+    fn from_str(text: &str) -> Result<Self, SignedError> {
+        let note: Note = text.parse()?;
+        let checkpoint = note.text().parse()?;
+        Ok(Self { checkpoint, note })
+    }
 }

@@ -17,7 +17,9 @@ pub use canary::{CanaryArgs, CanaryAsking, CanaryCommand, CanaryCompareArgs, Can
 pub use declare::{
     DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
 };
-pub use evidence::{KeysArgs, KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs};
+pub use evidence::{
+    ArchiveCatArgs, ArchiveCommand, ArchiveFsckArgs, KeysArgs, KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs,
+};
 pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
 
 use crate::configuration::web_url;
@@ -82,6 +84,9 @@ pub enum Command {
     /// Exit code: 0 done; 1 the keys can't be read or written; 64 there is no such key, or it is the last one.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The log on this machine's disk.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Ask a running Spark for its five pages and its health.
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.

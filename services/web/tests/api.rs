@@ -420,3 +420,22 @@ async fn serving_ends_when_told() {
     tokio::time::timeout(http::PATIENCE, service.task).await.expect("the end in time").unwrap().unwrap();
     let _still_used = Arc::strong_count(&service.world);
 }
+
+#[tokio::test]
+async fn evidence_is_cached_as_far_as_it_never_changes() {
+    let service = start_empty().await;
+    let text = "text/plain; charset=utf-8";
+    for (path, status, kind, caching) in [
+        ("checkpoint", 200, text, "no-cache"),
+        ("logs", 200, "application/json", "no-cache"),
+        ("tile/0/x001/000.p/3", 200, "application/octet-stream", "public, max-age=31536000, immutable"),
+        ("tile/0/002", 404, "application/problem+json", "no-store"),
+        ("tile/0/001", 503, "application/problem+json", "no-store"),
+    ] {
+        let answer = get(service.address, &format!("/evidence/{path}")).await;
+        let found = (answer.status, answer.header("content-type"), answer.header("cache-control"));
+        assert_eq!(found, (status, Some(kind), Some(caching)), "{path}");
+    }
+    assert_eq!(request(service.address, "POST", "/evidence/checkpoint").await.status, 405);
+    assert_eq!(get(service.address, "/evidence/").await.status, 404);
+}

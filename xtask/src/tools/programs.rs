@@ -20,7 +20,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` needs.
-pub const FOR_TESTS: [Program; 8] = [
+pub const FOR_TESTS: [Program; 9] = [
     Program {
         names: &["chromium", "chromium-browser", "google-chrome"],
         package: "chromium",
@@ -37,6 +37,8 @@ pub const FOR_TESTS: [Program; 8] = [
     },
     Program { names: &["ip"], package: "iproute2", variable: None },
     Program { names: &["iptables"], package: "iptables", variable: None },
+    // Verifies what Spark signed.
+    Program { names: &["openssl"], package: "openssl", variable: None },
     // Its library is what the tests use; the two come in one package.
     Program { names: &["faketime"], package: "faketime", variable: None },
 ];

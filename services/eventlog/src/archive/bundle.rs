@@ -111,7 +111,7 @@ pub(super) fn join(leaves: &[Bytes]) -> Vec<u8> {
 }
 
 /// A full bundle's leaves; they share its bytes. `None` unless there are exactly 256.
-fn split(bytes: &Bytes) -> Option<Vec<Bytes>> {
+pub(super) fn split(bytes: &Bytes) -> Option<Vec<Bytes>> {
     let mut leaves = Vec::with_capacity(TILE_WIDTH as usize);
     let mut start = 0;
     while start < bytes.len() {

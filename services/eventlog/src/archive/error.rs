@@ -43,6 +43,9 @@ pub enum Problem {
         /// archive was opened.
         above: PathBuf,
     },
+    /// The tile's hashes are not those of what lies below it.
+    #[error("its hashes are not those of the leaves")]
+    NotOfLeaves,
     /// The leaf's hash is right, but it is no leaf.
     #[error("the bytes are no leaf ({0})")]
     Leaf(LeafError),

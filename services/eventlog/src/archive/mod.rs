@@ -12,6 +12,7 @@ mod edge;
 mod error;
 #[cfg(test)]
 mod faults;
+pub mod fsck;
 mod layout;
 mod open;
 mod publish;
@@ -39,7 +40,7 @@ use spark_core::merkle::{CompactRange, Hash, leaf_hash};
 use tokio::sync::oneshot;
 
 pub use error::{Damage, LoadError, NoRoom, OpenError, Problem, PublishError, Stopped};
-pub use publish::read_checkpoint;
+pub use publish::{publish_checkpoint, read_checkpoint};
 pub use view::{LeafIter, View, leaves};
 
 use crate::clock::{self, WallClock};

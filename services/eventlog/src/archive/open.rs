@@ -51,7 +51,7 @@ pub(super) fn open(dir: &Path, options: ArchiveOptions) -> Result<(Archive, Opti
     Ok((start(dir, lock, contents, segment, recent, options.clock)?, repair))
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = layout::lock(dir);
     let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = opened.map_err(|source| OpenError::io(&path, source))?;

@@ -98,6 +98,13 @@ pub fn read_checkpoint(dir: impl AsRef<Path>) -> Result<Option<String>, LoadErro
     }
 }
 
+/// Puts a checkpoint that was lost back into an archive that nobody has open.
+pub fn publish_checkpoint(dir: &Path, checkpoint: &str) -> Result<(), PublishError> {
+    let path = layout::checkpoint(dir);
+    write(&path, checkpoint.as_bytes())?;
+    sync_parents(dir, &[path])
+}
+
 /// Deletes the partial tiles in the directories of `sizes`, but for those of `kept`.
 pub(super) fn clear(dir: &Path, sizes: impl Iterator<Item = u64>, kept: &[u64]) -> io::Result<()> {
     let kept: BTreeSet<PathBuf> = kept.iter().flat_map(|size| partial_paths(dir, *size)).collect();

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use spark_schemas::Name;
+
 use super::OutputFormat;
+use super::gate::Since;
 
 /// What signs the log.
 #[derive(Debug, Args)]
@@ -54,4 +57,63 @@ pub struct KeysRetireArgs {
     pub name: String,
     #[command(flatten)]
     pub keys: KeysArgs,
+}
+
+/// `spark archive …`
+#[derive(Debug, Subcommand)]
+pub enum ArchiveCommand {
+    /// Compute every hash anew from the leaves, and hold it against the tiles, the checkpoint and what was signed.
+    ///
+    /// Tiles, partial tiles and the checkpoint follow from what is there still, and --repair writes them again. A leaf does
+    /// not: it is restored from a copy. May look while Spark runs, not repair.
+    ///
+    /// Exit code: 0 sound, or repaired; 1 not sound, or it can't be examined; 64 there is no archive.
+    Fsck(ArchiveFsckArgs),
+    /// Print the log, a line of JSON for each frame: its position, leaf hash, and events.
+    ///
+    /// Every leaf is held against the tree on the way. Exit code: 0 done; 1 the archive is damaged; 64 there is none.
+    Cat(ArchiveCatArgs),
+}
+
+/// Which archive.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// Where Spark keeps its data.
+    #[arg(long, value_name = "DIR", env = "SPARK_DATA", default_value = "spark-data")]
+    pub data: PathBuf,
+    /// One log of several, such as `EVENTS@1767225600000000000`; by default all of them.
+    #[arg(long, value_name = "LOG")]
+    pub log: Option<String>,
+}
+
+/// `spark archive fsck`
+#[derive(Debug, Args)]
+pub struct ArchiveFsckArgs {
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+    /// Write again what can be.
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// `spark archive cat`
+#[derive(Debug, Args)]
+pub struct ArchiveCatArgs {
+    #[command(flatten)]
+    pub archive: ArchiveArgs,
+    /// Frames that the log received from then on: an instant (RFC 3339), or so long ago (`2h`).
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<Since>,
+    /// Frames that the log received before then.
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<Since>,
+    /// Frames of this agent.
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<Name>,
+    /// Events of these kinds, such as `gate_decided,observed`.
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// Events about this target.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<Name>,
 }

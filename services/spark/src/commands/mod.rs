@@ -1,5 +1,6 @@
 //! Commands that ask a running Spark, or look at a file, and end.
 
+mod archive;
 mod canary;
 mod check;
 mod client;
@@ -13,6 +14,7 @@ mod progress;
 mod smoke;
 mod verify;
 
+pub use archive::{cat, fsck};
 pub use canary::{canary, verify_canary};
 pub use check::check;
 pub use declare::{deploy, maintenance};

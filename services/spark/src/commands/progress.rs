@@ -13,7 +13,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `what` is done with `of` leaves at most.
+    /// `what` is done with `of` leaves at most; 0 when it is not known how many there are.
     pub fn new(what: &'static str, of: u64) -> Self {
         Self { what, of, counted: 0 }
     }
@@ -22,7 +22,10 @@ impl Progress {
     pub fn count(&mut self) {
         self.counted += 1;
         if self.counted.is_multiple_of(EVERY) {
-            complain!("{} {} of at most {} leaves", self.what, self.counted, self.of);
+            match self.of {
+                0 => complain!("{} {} leaves", self.what, self.counted),
+                of => complain!("{} {} of at most {of} leaves", self.what, self.counted),
+            }
         }
     }
 

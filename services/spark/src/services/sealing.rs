@@ -13,7 +13,7 @@ use spark_aggregator::follow::describe;
 use spark_aggregator::recorder::Kept;
 use spark_eventlog::archive::{Archive, ArchiveOptions, View, read_checkpoint};
 use spark_eventlog::clock::{self, WallClock};
-use spark_evidence::{Checkpoint, Given, KeyPlace, Keys, LogSigner, Note, SignError, Signed};
+use spark_evidence::{Checkpoint, Given, KeyPlace, Keys, LogSigner, SignError, Signed};
 use spark_schemas::{metric, subject};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -43,8 +43,8 @@ pub fn prepare_keys(data: &Path, args: &SigningArgs) -> anyhow::Result<KeyPlace>
 /// Signs what is left to sign of archives that nobody writes to any more. Blocks.
 pub fn finish(evidence: &LocalEvidence, kept: &[Kept]) -> anyhow::Result<()> {
     for Kept { origin, dir } in kept {
-        let signed = read_checkpoint(dir)?.and_then(|text| text.parse::<Note>().ok());
-        let signed = signed.and_then(|note| note.text().parse::<Checkpoint>().ok()).map_or(0, |known| known.size);
+        let signed = read_checkpoint(dir)?.and_then(|text| text.parse::<Signed>().ok());
+        let signed = signed.map_or(0, |known| known.checkpoint.size);
         if View::open(dir)?.size() == signed {
             continue;
         }
@@ -106,7 +106,8 @@ impl Sealing {
             let gate = self.gate(&clock);
             let is_due = standing.tried.is_none_or(|tried| tried.elapsed() >= SIGN_EVERY) || gate != standing.gate;
             standing.gate = gate;
-            if is_due && standing.signer.is_some() {
+            let has_leaves = standing.signer.as_ref().is_some_and(|signer| signer.archive().next_seq() > 1);
+            if is_due && has_leaves {
                 self.sign(&mut standing).await;
             }
         }

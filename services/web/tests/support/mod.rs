@@ -15,6 +15,7 @@ use spark_eventlog::writer::EventWriter;
 use spark_eventlog::{AppendError, Appended, Bounds, EventLog, LogReader, Outgoing, ReadError, Recorded};
 use spark_schemas::event::{ConfigApplied, FailReason, Heartbeat, Observed, Outcome, Phases, TargetSchedule, Targets};
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
+use spark_web::evidence::{Document, Evidence, NoDocument};
 use spark_web::{App, BuildInfo, LogMode, Probing, ProbingError};
 use tokio_util::sync::CancellationToken;
 
