@@ -9,6 +9,7 @@ mod manual;
 mod nats_accounts;
 mod nats_keys;
 mod progress;
+mod report;
 mod smoke;
 mod verify;
 
@@ -18,5 +19,6 @@ pub use declare::{deploy, maintenance};
 pub use gate::gate;
 pub use manual::{completions, man};
 pub use nats_keys::nats_keys;
+pub use report::report;
 pub use smoke::smoke;
 pub use verify::verify_gate;

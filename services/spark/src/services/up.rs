@@ -94,6 +94,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         projection.clone().into(),
         LogMode::Archive,
         vec![Arc::clone(&log)],
+        Some(args.common.data.clone()),
         Arc::clone(&context),
         Arc::clone(&control),
         build,

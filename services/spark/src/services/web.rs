@@ -1,5 +1,6 @@
 //! `spark web`: pages and API over projections of its own, which follow every partition of the log in NATS.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
         projections.into(),
         LogMode::Jetstream,
         logs,
+        None,
         context,
         control,
         build,
@@ -103,6 +105,7 @@ pub(super) fn app(
     projections: Projections,
     log_mode: LogMode,
     logs: Vec<Arc<dyn EventLog>>,
+    archive: Option<PathBuf>,
     checks: Arc<CheckContext>,
     writer: Arc<EventWriter>,
     build: BuildInfo,
@@ -116,6 +119,7 @@ pub(super) fn app(
         projections,
         log_mode,
         logs,
+        archive,
         probing: Arc::new(CanaryProbing::new(checks)),
         writer,
         clock: clock::system(),
