@@ -5,6 +5,7 @@
 
 pub mod alerts;
 mod catch_up;
+pub mod daily;
 pub mod dead;
 pub mod derived;
 pub mod duties;

@@ -92,6 +92,11 @@ impl Archives {
         Ok(Decisions { origin: String::new(), leaves: None, later, found: VecDeque::new() })
     }
 
+    /// Those of one partition, oldest first.
+    pub(crate) fn of(&self, partition: u16) -> Result<&[Kept], RebuildError> {
+        self.0.get(&partition).map(Vec::as_slice).ok_or(RebuildError::NoPartition(partition))
+    }
+
     /// How many leaves there are in all.
     pub fn leaves(&self) -> Result<u64, RebuildError> {
         let each = self.0.values().flatten().map(|kept| Ok(archive::View::open(&kept.dir)?.size()));
@@ -260,7 +265,7 @@ impl Rebuild {
             if *partition != DECLARING {
                 folding.state.set_objectives(&specs, &mut folding.buckets);
             }
-            folding.count_anew()?;
+            count_anew(&mut folding.state, &mut folding.buckets, &folding.kept)?;
         }
         Ok(())
     }
@@ -287,28 +292,6 @@ impl Folding {
         if self.state.head().position > to.seq { Err(RebuildError::Passed(to.clone())) } else { Ok(()) }
     }
 
-    fn count_anew(&mut self) -> Result<(), RebuildError> {
-        while let Some(mut recounter) = self.state.recounter() {
-            let mut is_complete = true;
-            for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
-                let Some(kept) = self.kept.iter().find(|kept| kept.origin == origin) else {
-                    is_complete = false;
-                    continue;
-                };
-                for leaf in archive::leaves(&kept.dir, first_seq)? {
-                    let bytes = leaf?;
-                    let leaf = Leaf::decode(&bytes)?;
-                    if leaf.seq > last_seq {
-                        break;
-                    }
-                    recounter.apply(log, &leaf);
-                }
-            }
-            self.state.finish_recount(recounter.finish(is_complete), &mut self.buckets);
-        }
-        Ok(())
-    }
-
     fn begin_next(&mut self, to: &StreamPosition) -> Result<(), RebuildError> {
         if self.state.head().origin == to.origin {
             return Err(self.not_reached(to));
@@ -327,4 +310,27 @@ impl Folding {
         );
         RebuildError::NotReached { wanted: to.clone(), here }
     }
+}
+
+/// Counts what objectives lack, from the archives in `kept`.
+pub(crate) fn count_anew(state: &mut State, buckets: &mut MemoryBuckets, kept: &[Kept]) -> Result<(), RebuildError> {
+    while let Some(mut recounter) = state.recounter() {
+        let mut is_complete = true;
+        for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
+            let Some(kept) = kept.iter().find(|kept| kept.origin == origin) else {
+                is_complete = false;
+                continue;
+            };
+            for leaf in archive::leaves(&kept.dir, first_seq)? {
+                let bytes = leaf?;
+                let leaf = Leaf::decode(&bytes)?;
+                if leaf.seq > last_seq {
+                    break;
+                }
+                recounter.apply(log, &leaf);
+            }
+        }
+        state.finish_recount(recounter.finish(is_complete), buckets);
+    }
+    Ok(())
 }

@@ -38,7 +38,7 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "enviroment = \"production\"\n",
         (1, 1),
         "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
-         `openslo`, `maintenance`, `profiles`, `canary`, `probe`",
+         `openslo`, `maintenance`, `profiles`, `canary`, `report`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",
@@ -516,4 +516,29 @@ fn a_canary_that_could_not_be_judged_is_refused() {
     assert_eq!(Config::from_canonical_json(&config.canonical_json()).unwrap(), config);
     let silent = Config::from_toml("").unwrap();
     assert!(!silent.canonical_json().contains("canary"), "digests of configurations without it stay as they were");
+}
+
+#[test]
+fn a_report_that_could_call_missing_data_a_low_risk_is_refused() {
+    let refused = |line: &str, message: &str| {
+        assert_refused(&format!("[report]\n{line}\n"), (2, line.find('=').map_or(1, |at| at + 3)), message)
+    };
+    refused("grace = \"2h\"", "grace must be at most 1h: the day's minutes are kept no longer");
+    refused("incident_errors = \"0%\"", "incident_errors must be more than 0%");
+    refused("incident_gap = \"1s\"", "incident_gap must be from 1m to 30m");
+    refused("silence = \"5s\"", "silence must be at least 1m");
+    let key = "error_rate = { medium = \"5%\", high = \"1%\" }";
+    refused(key, "error_rate: high must be at least medium");
+    let key = "budget_spent = { medium = \"0%\", high = \"1%\" }";
+    refused(key, "budget_spent: medium must be more than 0, or no day could be a low risk");
+    let key = "completeness = { medium = \"99%\", unknown = \"0%\" }";
+    refused(key, "completeness: unknown must be more than 0%: no data is never a low risk");
+    let key = "watched = { medium = \"80%\", unknown = \"90%\" }";
+    refused(key, "watched: medium must be at least unknown");
+    let config = Config::from_toml("[report]\ngrace = \"10m\"\n").unwrap();
+    assert_eq!(config.report.grace.to_string(), "10m");
+    assert!(config.canonical_json().contains("\"grace\":\"10m\""), "it is a policy figure: the log has it");
+    assert_eq!(Config::from_canonical_json(&config.canonical_json()).unwrap(), config);
+    let silent = Config::from_toml("[report]\n").unwrap();
+    assert!(!silent.canonical_json().contains("report"), "digests of configurations without it stay as they were");
 }

@@ -4,6 +4,7 @@ mod canary;
 mod declare;
 mod evidence;
 mod gate;
+mod report;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -21,6 +22,8 @@ pub use evidence::{
     ArchiveCatArgs, ArchiveCommand, ArchiveFsckArgs, KeysArgs, KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs,
 };
 pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
+
+pub use report::{DailyFormat, ReportArgs};
 
 use crate::configuration::web_url;
 
@@ -76,6 +79,13 @@ pub enum Command {
     /// Exit code: 0 done; 2 Spark can't be reached; 64 refused, with what to do.
     #[command(subcommand)]
     Deploy(DeployCommand),
+    /// Make a day's risk report from the log: how risky, why, and what it rests on.
+    ///
+    /// Reads the archive in the data directory, also beside a running service, or asks one with --url. A day is closed by
+    /// the first frame that the log received after its end and a grace (`[report] grace`); before that it is a draft.
+    ///
+    /// Exit code: 0 here it is, whatever the risk; 2 there is no such report, or Spark can't be reached; 64 wrong usage.
+    Report(ReportArgs),
     /// Make again, from the log alone, what Spark once said, and compare.
     #[command(subcommand)]
     Verify(VerifyCommand),

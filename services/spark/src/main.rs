@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Man(args)) => commands::man(&args),
         Some(Command::Maintenance(command)) => commands::maintenance(&command),
         Some(Command::Deploy(command)) => commands::deploy(&command),
+        Some(Command::Report(args)) => commands::report(&args),
         Some(Command::Smoke(args)) => commands::smoke(&args),
         Some(Command::Check(args)) => commands::check(&args),
         Some(Command::StandIn(args)) => stand_in::run(&args),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct App {
     pub log_mode: LogMode,
     /// The logs that they follow, in the same order: where the samples of canaries are read.
     pub logs: Vec<Arc<dyn EventLog>>,
+    /// The data directory with the log's archive, where this machine has it: reports are made from it.
+    pub archive: Option<PathBuf>,
     /// Checks endpoints for canaries.
     pub probing: Arc<dyn Probing>,
     /// Has the log's checkpoints and tiles.
@@ -132,6 +135,8 @@ pub(crate) struct Server {
     pub(crate) recent: RecentAnswers,
     /// One canary runs at a time: each asks endpoints or reads the log for a while.
     pub(crate) canary_turn: Semaphore,
+    /// One report is made at a time: each is a replay of the log.
+    pub(crate) report_turn: Semaphore,
     /// One declaration is made at a time: the next one sees it.
     pub(crate) declaring_turn: Mutex<()>,
     /// Ends the streams when the service shuts down.
@@ -147,6 +152,7 @@ impl Server {
             live: LivePages::default(),
             recent,
             canary_turn: Semaphore::new(1),
+            report_turn: Semaphore::new(1),
             declaring_turn: Mutex::new(()),
             shutdown,
         })

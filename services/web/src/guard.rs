@@ -38,8 +38,9 @@ pub(crate) async fn every_answer(State(server): State<Arc<Server>>, request: Req
         Some(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
+    // A report brings a policy of its own: its style is in the page.
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if let Ok(build) = HeaderValue::from_str(&server.build.id) {
         headers.insert(BUILD_HEADER, build);

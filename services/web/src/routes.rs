@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::problem::{Problem, wrong_method};
 use crate::api::{
-    canary, config, deployments, gate, health, log, maintenances, metrics, slos, smoke, targets, windows,
+    canary, config, deployments, gate, health, log, maintenances, metrics, reports, slos, smoke, targets, windows,
 };
 use crate::app::{App, Server};
 use crate::{assets, evidence, guard, live, pages};
@@ -39,6 +39,7 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/tools/canary/{id}", get(canary::one))
         .route("/api/tools/canary/{id}/verify", get(canary::verify))
         .route("/api/tools/gate-webhook", post(gate::webhook))
+        .route("/api/tools/risk-report", get(reports::get))
         .route("/api/tools/smoke", get(smoke::get))
         .route("/api/tools/metrics", get(metrics::get))
         .route("/api/v1/targets", get(targets::list))

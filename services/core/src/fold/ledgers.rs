@@ -1,5 +1,6 @@
 //! The ledgers of objectives: when they are opened, revised and counted anew.
 
+use spark_schemas::TimeNs;
 use spark_schemas::event::Observed;
 
 use super::State;
@@ -31,9 +32,14 @@ impl State {
 
     /// What counts anew, beside the fold, all that is to be counted anew; `None` when nothing is.
     pub fn recounter(&self) -> Option<Recounter> {
+        self.recounter_behind(None)
+    }
+
+    /// The same of what begins behind a slot.
+    pub(crate) fn recounter_behind(&self, slot: Option<TimeNs>) -> Option<Recounter> {
         let sealed = self.head.sealed.iter().map(|sealed| (sealed.origin.as_str(), sealed.last_seq));
         let logs: Vec<_> = sealed.chain([(self.head.origin.as_str(), self.head.position)]).collect();
-        self.book.recounter(&logs, self.head.fold_time)
+        self.book.recounter(&logs, self.head.fold_time, slot)
     }
 
     /// Adds what was counted anew. What no longer is to be changes nothing.

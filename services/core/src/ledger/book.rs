@@ -171,9 +171,18 @@ impl Book {
     }
 
     /// What counts anew all that is to be; `None` when nothing is. `logs` are those of the partition, oldest first, each
-    /// with its last sequence number.
-    pub(crate) fn recounter(&self, logs: &[(&str, u64)], fold_time: TimeNs) -> Option<Recounter> {
-        let order = |ledger: &Ledger| Some((ledger.id, ledger.spec().clone(), ledger.head.recount.clone()?));
+    /// with its last sequence number. With `after` only what begins behind that slot.
+    pub(crate) fn recounter(
+        &self,
+        logs: &[(&str, u64)],
+        fold_time: TimeNs,
+        after: Option<TimeNs>,
+    ) -> Option<Recounter> {
+        let order = |ledger: &Ledger| {
+            let recount = ledger.head.recount.clone()?;
+            let is_behind = after.is_none_or(|after| recount.slots.start > after);
+            is_behind.then(|| (ledger.id, ledger.spec().clone(), recount))
+        };
         Recounter::new(self.ledgers.iter().filter_map(order), logs, fold_time)
     }
 

@@ -36,21 +36,28 @@ struct Run<'a> {
 
 /// The incidents of the day, by their start.
 pub(super) fn incidents(scope: &Scope<'_>) -> Vec<Incident> {
-    let mut runs: Vec<Run<'_>> = scope.targets.iter().flat_map(|target| runs_of(scope, target)).collect();
-    runs.sort_by_key(|run| (run.span.start, run.target.name));
-    let gap_ns = scope.policy.incident_gap.0.saturating_mul(1_000);
-    let mut groups: Vec<(TimeNs, Vec<Run<'_>>)> = Vec::new();
-    for run in runs {
-        match groups.last_mut() {
-            // Targets that fail at the same time are one incident.
-            Some((end, group)) if run.span.start.0 < end.0.saturating_add(gap_ns) => {
-                *end = run.span.end.max(*end);
-                group.push(run);
+    let mut incidents = Vec::new();
+    // Others than judged targets fail by themselves: a demonstration's outage is no part of a real one.
+    for is_judged in [true, false] {
+        let targets = scope.targets.iter().filter(|target| target.is_judged() == is_judged);
+        let mut runs: Vec<Run<'_>> = targets.flat_map(|target| runs_of(scope, target)).collect();
+        runs.sort_by_key(|run| (run.span.start, run.target.name));
+        let gap_ns = scope.policy.incident_gap.0.saturating_mul(1_000);
+        let mut groups: Vec<(TimeNs, Vec<Run<'_>>)> = Vec::new();
+        for run in runs {
+            match groups.last_mut() {
+                // Targets that fail at the same time are one incident.
+                Some((end, group)) if run.span.start.0 < end.0.saturating_add(gap_ns) => {
+                    *end = run.span.end.max(*end);
+                    group.push(run);
+                }
+                _ => groups.push((run.span.end, vec![run])),
             }
-            _ => groups.push((run.span.end, vec![run])),
         }
+        incidents.extend(groups.into_iter().filter_map(|(end, group)| incident(scope, end, &group)));
     }
-    groups.into_iter().filter_map(|(end, group)| incident(scope, end, &group)).collect()
+    incidents.sort_by_key(|incident| incident.from);
+    incidents
 }
 
 fn runs_of<'s>(scope: &'s Scope<'_>, target: &'s Target<'s>) -> Vec<Run<'s>> {

@@ -28,7 +28,7 @@ use spark_schemas::{Leaf, TimeNs};
 
 use crate::bucket::MemoryBuckets;
 use crate::config::Instant;
-use crate::fold::{Applied, SEMANTICS, State};
+use crate::fold::{AHEAD_MAX_NS, Applied, SEMANTICS, State};
 use crate::units::DurationUs;
 use crate::view::View;
 
@@ -71,6 +71,8 @@ pub struct Replay {
     state: State,
     buckets: MemoryBuckets,
     state_from: String,
+    /// No earlier leaf holds a slot behind this; absent where this log is the first, and read from its start.
+    slots_before: Option<TimeNs>,
     collected: Collector,
 }
 
@@ -89,12 +91,14 @@ impl Replay {
     /// Nothing is folded yet. `state` and `buckets` are what is known before the day's first leaf.
     ///
     /// Objectives that are to be counted anew at this place are counted by whoever has the earlier leaves
-    /// ([`State::recounter`]) before this is called; what begins to be counted anew within the day has no figures in its
-    /// report.
+    /// ([`State::recounter`]) before this is called.
     pub fn new(day: Day, mut state: State, buckets: MemoryBuckets) -> Self {
+        let head = state.head();
+        let is_start = head.position == 0 && head.sealed.is_empty();
+        let slots_before = (!is_start).then(|| TimeNs(head.fold_time.0.saturating_add(AHEAD_MAX_NS)));
         let state_from = crate::hex(&state.digest());
         let collected = Collector::new(day, &state, &buckets);
-        Self { day, state, buckets, state_from, collected }
+        Self { day, state, buckets, state_from, slots_before, collected }
     }
 
     /// The day.
@@ -122,9 +126,30 @@ impl Replay {
         applied
     }
 
-    /// Makes the report of the leaves so far. `span` says where they are; a draft is of a day that is not closed.
+    /// Counts anew what objectives lack since something was declared within the day, such as a maintenance afterwards.
+    /// `read` gives all of the day's leaves once more, to whom it is handed; it is called only if they are needed.
+    ///
+    /// What begins before the day's first leaf can't be counted from the day's leaves. It stays to be counted anew, has no
+    /// figures in this report, and makes its risk unknown: an auditor has no other leaves either.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn count_anew<E>(&mut self, read: impl FnOnce(&mut dyn FnMut(&Leaf<'_>)) -> Result<(), E>) -> Result<(), E> {
+        let Some(mut recounter) = self.state.recounter_behind(self.slots_before) else { return Ok(()) };
+        let log = self.state.head().sealed.len() as u32;
+        read(&mut |leaf| recounter.apply(log, leaf))?;
+        self.state.finish_recount(recounter.finish(true), &mut self.buckets);
+        Ok(())
+    }
+
+    /// What is known after the leaves so far, without a report of them.
+    pub fn into_state(self) -> (State, MemoryBuckets) {
+        (self.state, self.buckets)
+    }
+
+    /// Makes the report of the leaves so far, after [`Replay::count_anew`]. `span` says where they are; a draft is of a day that is not closed.
     pub fn finish(self, span: Span, is_draft: bool) -> Finished {
-        let Self { day, mut state, buckets, state_from, collected } = self;
+        let Self { day, mut state, buckets, state_from, collected, .. } = self;
         let digests = StateDigests { from: state_from, to: crate::hex(&state.digest()) };
         let last = TimeNs(day.end().0 - 1);
         let at = if is_draft { last.min(state.head().fold_time).max(day.start()) } else { last };
@@ -188,6 +213,9 @@ impl Report {
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json_canonicalizer::to_vec(self)
     }
+
+    /// The style that the page has in it, for whoever serves it under a policy.
+    pub const STYLE: &str = html::STYLE;
 
     /// `report.html`: a page for people that needs nothing else.
     pub fn to_html(&self) -> String {

@@ -355,6 +355,19 @@ pub struct Incident {
     pub targets: Vec<IncidentTarget>,
 }
 
+impl Incident {
+    /// Who failed, each once.
+    pub fn names(&self) -> Vec<&Name> {
+        let mut names: Vec<&Name> = Vec::new();
+        for target in &self.targets {
+            if !names.contains(&&target.target) {
+                names.push(&target.target);
+            }
+        }
+        names
+    }
+}
+
 /// The minute with the highest share of failures; the first one of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

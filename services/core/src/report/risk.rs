@@ -2,6 +2,7 @@
 
 use spark_schemas::event::{AlertState, Verdict};
 
+use super::html::format::{names, time_text};
 use super::model::{Cite, Level, Report, Risk, Rule, Standing, TargetRow};
 use crate::config::{Floors, Limits, ReportPolicy};
 use crate::units::{DurationUs, RatioPpm, decimal};
@@ -259,8 +260,10 @@ fn incident_time(report: &Report, policy: &ReportPolicy) -> Finding {
     let level = rising(count.saturating_mul(60_000_000), policy.incident_time.medium.0, policy.incident_time.high.0);
     let reason = match judged().count() {
         0 => "No judged target had an incident.".to_owned(),
-        1 => format!("One incident of judged targets took {}.", minutes(count)),
-        many => format!("{many} incidents of judged targets took {} in all.", minutes(count)),
+        1 => format!("One incident of judged targets took {}: {}.", minutes(count), first_incidents(report)),
+        many => {
+            format!("{many} incidents of judged targets took {} in all: {}.", minutes(count), first_incidents(report))
+        }
     };
     let cites = judged().flat_map(|incident| &incident.targets).filter_map(|target| target.evidence);
     let evidence = cites.reduce(|mut all, one| {
@@ -269,6 +272,22 @@ fn incident_time(report: &Report, policy: &ReportPolicy) -> Finding {
         all
     });
     Finding { evidence, ..Finding::new(level, minutes(count), reason) }
+}
+
+/// The longest incidents that count, by when they began.
+fn first_incidents(report: &Report) -> String {
+    const SHOWN: usize = 3;
+    let mut longest: Vec<_> = report.incidents.iter().filter(|incident| incident.judged_minutes.0 > 0).collect();
+    let more = longest.len().saturating_sub(SHOWN);
+    longest.sort_by_key(|incident| std::cmp::Reverse(incident.judged_minutes));
+    longest.truncate(SHOWN);
+    longest.sort_by_key(|incident| incident.from);
+    let of = |incident: &&super::model::Incident| {
+        let span = |at| time_text(at, report.date);
+        format!("{} from {} to {}", names(incident.names()), span(incident.from), span(incident.to))
+    };
+    let shown = longest.iter().map(of).collect::<Vec<_>>().join("; ");
+    if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
 fn budget(report: &Report, policy: &ReportPolicy) -> Finding {
@@ -300,8 +319,8 @@ fn alerts(report: &Report) -> Finding {
     let pages = firing().find(|row| row.severity.as_ref().is_none_or(|severity| severity.as_str() == "page"));
     let count = firing().count();
     let (level, reason) = match (pages, firing().next()) {
-        (Some(row), _) => (Level::High, format!("An alert of {} that pages fires.", row.objective)),
-        (None, Some(row)) => (Level::Medium, format!("An alert of {} fires.", row.objective)),
+        (Some(row), _) => (Level::High, format!("An alert of {} that pages somebody is firing.", row.objective)),
+        (None, Some(row)) => (Level::Medium, format!("An alert of {} is firing.", row.objective)),
         (None, None) => (Level::Low, "No alert fires.".to_owned()),
     };
     let evidence = pages.or(firing().next()).and_then(|row| row.seq).map(|seq| Cite::one(seq.0));

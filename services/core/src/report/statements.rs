@@ -15,7 +15,7 @@ pub(super) fn statements(report: &Report, policy: &ReportPolicy) -> Vec<String> 
             .to_owned(),
         format!(
             "An incident is a run of minutes in which at least {incident_errors} of a target's observations failed; runs \
-             less than {incident_gap} apart are one, also of different targets. Only judged targets outside of \
+             less than {incident_gap} apart are one, also of different judged targets. Only judged targets outside of \
              maintenance count for the risk."
         ),
         format!(

@@ -15,15 +15,13 @@ pub(super) fn text(report: &Report) -> String {
         let _infallible = writeln!(text, "{:<8} {:<18} {}", rule.level.as_str(), rule.id, rule.reason);
     }
     for incident in &report.incidents {
-        let mut targets: Vec<_> = incident.targets.iter().map(|one| &one.target).collect();
-        targets.dedup();
         let _infallible = writeln!(
             text,
             "incident {}–{}, {}: {}{}",
             time_text(incident.from, day),
             time_text(incident.to, day),
             length_text(incident.from, incident.to),
-            names(targets),
+            names(incident.names()),
             if incident.judged_minutes.0 == 0 { " (not judged)" } else { "" }
         );
     }

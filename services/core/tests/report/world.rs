@@ -4,7 +4,7 @@ use spark_core::bucket::MemoryBuckets;
 use spark_core::config::{Config, Objective, Target};
 use spark_core::fold::State;
 use spark_core::merkle::{CompactRange, leaf_hash};
-use spark_core::report::{Day, Finished, Level, Mark, Replay, Report, Rule, Span, TargetRow, U64, closes, day_of};
+use spark_core::report::{Day, Level, Mark, Replay, Report, Rule, Span, TargetRow, U64, closes, day_of};
 use spark_core::schedule::Schedule;
 use spark_schemas::event::Outcome::{self, Fail, Ok as Passed};
 use spark_schemas::event::{ConfigApplied, FailReason, Heartbeat, Maintenance, MaintenanceAction, Observed};
@@ -117,6 +117,7 @@ impl World {
         for recorded in &self.log {
             let leaf = recorded.leaf();
             while replay.is_closed_by(&leaf) {
+                self.count_anew(&mut replay, &from);
                 let to = mark(&replay, &range);
                 let day = replay.day().next();
                 let finished = replay.finish(span(from, to.clone()), false);
@@ -127,9 +128,20 @@ impl World {
             replay.leaf(&leaf);
             range.push(leaf_hash(&leaf.encode().unwrap()));
         }
+        self.count_anew(&mut replay, &from);
         let to = mark(&replay, &range);
         reports.push(replay.finish(span(from, to), true).report);
         reports
+    }
+
+    fn count_anew(&self, replay: &mut Replay, from: &Mark) {
+        let last = replay.state().head().position;
+        let of_the_day = self.log.iter().filter(|one| one.seq > from.seq.0 && one.seq <= last);
+        let read = |take: &mut dyn FnMut(&spark_schemas::Leaf<'_>)| {
+            of_the_day.for_each(|one| take(&one.leaf()));
+            Ok::<_, std::convert::Infallible>(())
+        };
+        replay.count_anew(read).unwrap();
     }
 
     /// The report of the first day, which must be closed.
@@ -204,16 +216,4 @@ pub fn closing_leaf(world: &World, day: Day) -> Option<u64> {
         state.apply(&recorded.leaf(), &mut buckets);
     }
     None
-}
-
-pub fn finished(world: &World, day: Day, is_draft: bool) -> Finished {
-    let (state, buckets, from, mut range) = begin();
-    let mut replay = Replay::new(day, state, buckets);
-    for recorded in &world.log {
-        let leaf = recorded.leaf();
-        replay.leaf(&leaf);
-        range.push(leaf_hash(&leaf.encode().unwrap()));
-    }
-    let to = mark(&replay, &range);
-    replay.finish(span(from, to), is_draft)
 }

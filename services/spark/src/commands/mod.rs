@@ -11,6 +11,7 @@ mod manual;
 mod nats_accounts;
 mod nats_keys;
 mod progress;
+mod report;
 mod smoke;
 mod verify;
 
@@ -22,5 +23,6 @@ pub use gate::gate;
 pub use keys::keys;
 pub use manual::{completions, man};
 pub use nats_keys::nats_keys;
+pub use report::report;
 pub use smoke::smoke;
 pub use verify::verify_gate;

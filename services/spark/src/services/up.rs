@@ -108,6 +108,7 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         projection.clone().into(),
         LogMode::Archive,
         vec![Arc::clone(&log)],
+        Some(args.common.data.clone()),
         Arc::clone(&context),
         Arc::new(Local(Arc::clone(&evidence))),
         Arc::clone(&control),

@@ -1,5 +1,6 @@
 //! `spark web`: pages and API over projections of its own, which follow every partition of the log in NATS.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ async fn run(args: WebArgs) -> anyhow::Result<ExitCode> {
         projections.into(),
         LogMode::Jetstream,
         logs,
+        None,
         context,
         Arc::new(Remote(args.evidence_url.clone())),
         control,
@@ -106,6 +108,7 @@ pub(super) fn app(
     projections: Projections,
     log_mode: LogMode,
     logs: Vec<Arc<dyn EventLog>>,
+    archive: Option<PathBuf>,
     checks: Arc<CheckContext>,
     evidence: Arc<dyn Evidence>,
     writer: Arc<EventWriter>,
@@ -120,6 +123,7 @@ pub(super) fn app(
         projections,
         log_mode,
         logs,
+        archive,
         probing: Arc::new(CanaryProbing::new(checks)),
         evidence,
         writer,

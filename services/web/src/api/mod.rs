@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod maintenances;
 pub(crate) mod metrics;
 pub(crate) mod problem;
+pub(crate) mod reports;
 pub(crate) mod slos;
 pub(crate) mod smoke;
 pub(crate) mod targets;

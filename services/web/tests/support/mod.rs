@@ -307,6 +307,7 @@ pub async fn start_at(
         projections: projection.into(),
         log_mode: LogMode::Archive,
         logs: vec![Arc::clone(&log) as Arc<dyn EventLog>],
+        archive: None,
         probing: Arc::new(HandProbing),
         evidence: Arc::new(HandEvidence),
         writer: Arc::new(EventWriter::new(Arc::clone(&log) as Arc<dyn EventLog>, subject, || Boot([0xee; 16]))),

@@ -22,13 +22,10 @@ pub(super) fn incidents(report: &Report) -> Markup {
 
 fn incident_of(report: &Report, incident: &Incident) -> Markup {
     let day = report.date;
-    let names: Vec<&str> = incident.targets.iter().map(|one| one.target.as_str()).collect();
-    let mut unique = names.clone();
-    unique.dedup();
     html! {
         article .incident {
             h3 {
-                (from_to(incident.from, incident.to, day)) ": " (unique.join(", "))
+                (from_to(incident.from, incident.to, day)) ": " (names(incident.names()))
                 @if incident.judged_minutes.0 == 0 { " " (badge("quiet", "not judged")) }
             }
             p {

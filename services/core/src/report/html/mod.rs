@@ -12,6 +12,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::model::{Report, Rule};
 use format::{badge, cite, class_of, count, latency, none, percent, time};
 
+/// What the page looks like.
+pub(super) const STYLE: &str = include_str!("style.css");
+
 /// The page.
 pub(super) fn page(report: &Report) -> Markup {
     let (date, level) = (report.date, report.risk.level);
@@ -22,7 +25,7 @@ pub(super) fn page(report: &Report) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Risk report " (date) ": " (level.as_str()) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 (header(report))
@@ -132,7 +135,7 @@ fn rules(report: &Report) -> Markup {
                 th scope="row" { (rule.title) br; code .soft { (rule.id) } }
                 td { @match &rule.observed { Some(seen) => (seen), None => span .none { "–" } } }
                 (limit(&rule.medium)) (limit(&rule.high)) (limit(&rule.unknown))
-                td { (rule.reason) " " (cite(rule.evidence)) }
+                td .words { (rule.reason) " " (cite(rule.evidence)) }
             }
         }
     };

@@ -18,7 +18,7 @@ pub(super) fn objectives(report: &Report) -> Markup {
 
 fn objective(report: &Report, row: &ObjectiveRow) -> Markup {
     html! {
-        div .incident {
+        div .objective {
             h3 {
                 (row.objective)
                 @match row.standing.as_str() {
