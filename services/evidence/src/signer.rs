@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use spark_core::merkle::Hash;
-use spark_eventlog::archive::{Archive, LoadError, PublishError};
+use spark_eventlog::archive::{Archive, LoadError, OpenError, PublishError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, origin};
 use crate::keys::{Given, Keys, KeysError};
@@ -64,6 +64,9 @@ pub enum SignError {
     /// It is not known what was signed before.
     #[error("it is not known what was signed before")]
     Memory(#[from] MemoryError),
+    /// The archive can't be opened.
+    #[error("the archive can't be opened")]
+    Open(#[from] OpenError),
     /// The archive can't be read.
     #[error("the archive can't be read")]
     Load(#[from] LoadError),

@@ -134,8 +134,8 @@ pub trait Listener {
     /// A step is done; what it found, in words.
     fn verified(&mut self, step: Step, found: String);
 
-    /// A leaf was read, in that step.
-    fn leaf(&mut self, step: Step);
+    /// One of `of` leaves was read, in that step.
+    fn leaf(&mut self, step: Step, of: u64);
 }
 
 /// A bundle that was read as far as its signatures and digests.
@@ -455,7 +455,7 @@ fn leaves(
         if let Some((subject, frame)) = continuity.take(&leaf) {
             verdicts.extend(verdicts_of(&bytes, &subject, frame));
         }
-        listener.leaf(Step::Leaves);
+        listener.leaf(Step::Leaves, range.end - range.start);
     }
     if seq != bundle.report.log.to.seq.0 {
         return Err(refuse(format!("they end with sequence number {seq}, and the report with another")));
@@ -523,15 +523,20 @@ fn replayed(bundle: &Bundle<'_>, from: (State, MemoryBuckets), listener: &mut dy
     let (mut state, buckets) = from;
     state.begin(report.log.origin.rsplit('/').next().unwrap_or_default());
     let mut replay = Replay::new(report.date, state, buckets);
-    for bytes in Leaves::of(bundle.dir, report.log.from.size.0..report.log.to.size.0) {
-        let bytes = bytes.map_err(|error| tampered(Step::Replay)(error.to_string()))?;
-        let leaf = Leaf::decode(&bytes).map_err(|error| tampered(Step::Replay)(error.to_string()))?;
-        if replay.is_closed_by(&leaf) {
+    each_leaf(bundle, |leaf| {
+        if replay.is_closed_by(leaf) {
             return Err(differs(format!("the leaf of sequence number {} was received after the day", leaf.seq)));
         }
-        replay.leaf(&leaf);
-        listener.leaf(Step::Replay);
-    }
+        replay.leaf(leaf);
+        listener.leaf(Step::Replay, report.log.to.size.0 - report.log.from.size.0);
+        Ok(())
+    })?;
+    replay.count_anew(|take| {
+        each_leaf(bundle, |leaf| {
+            take(leaf);
+            Ok(())
+        })
+    })?;
     let finished = replay.finish(report.log.clone(), report.draft);
     if finished.report.state != report.state {
         return Err(differs("the leaves give another state".to_owned()));
@@ -546,6 +551,16 @@ fn replayed(bundle: &Bundle<'_>, from: (State, MemoryBuckets), listener: &mut dy
         if text(bundle.dir, name).map_err(differs)?.as_bytes() != made {
             return Err(differs(format!("the leaves give another {name}")));
         }
+    }
+    Ok(())
+}
+
+/// Gives each leaf, which was held against the tree before, to `take`.
+fn each_leaf(bundle: &Bundle<'_>, mut take: impl FnMut(&Leaf<'_>) -> Result<(), Refused>) -> Result<(), Refused> {
+    let refuse = tampered(Step::Replay);
+    for bytes in Leaves::of(bundle.dir, bundle.report.log.from.size.0..bundle.report.log.to.size.0) {
+        let bytes = bytes.map_err(|error| refuse(error.to_string()))?;
+        take(&Leaf::decode(&bytes).map_err(|error| refuse(error.to_string()))?)?;
     }
     Ok(())
 }

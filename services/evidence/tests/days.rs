@@ -80,10 +80,10 @@ fn a_draft_of_the_day_verifies_and_is_issued_nowhere() {
     let draft = || logs(&world, &[own(&world)], |logs| logs.draft(&dir, || ()));
     assert!(matches!(draft(), Err(IssueError::Over)));
     world.issue_both();
-    let (next, issued) = draft().unwrap().unwrap();
-    assert!(issued.report.draft && next.day == first().next().next());
+    let made = draft().unwrap().unwrap();
+    assert!(made.issued.report.draft && made.next.day == first().next().next());
     let bundle = world.path("bundle");
-    ship_to(&dir, next.before.state.as_deref(), &world.view(), &bundle).unwrap();
+    ship_to(&dir, made.state.as_deref(), &made.view, &bundle).unwrap();
     verify(&bundle, world.vkeys()).unwrap();
     assert_eq!(world.days().issued().unwrap().len(), 2);
 }

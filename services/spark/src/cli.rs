@@ -19,7 +19,8 @@ pub use declare::{
     DeployCommand, DeployMarkArgs, ListArgs, MaintenanceAddArgs, MaintenanceCancelArgs, MaintenanceCommand,
 };
 pub use evidence::{
-    ArchiveCatArgs, ArchiveCommand, ArchiveFsckArgs, KeysArgs, KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs,
+    ArchiveCatArgs, ArchiveCommand, ArchiveFsckArgs, EvidenceCommand, EvidenceExportArgs, EvidenceVerifyArgs, KeysArgs,
+    KeysCommand, KeysRetireArgs, KeysShowArgs, SigningArgs,
 };
 pub use gate::{GateArgs, GateCommand, GateReplayArgs, ReportFile, ReportFormat, VerifyGateArgs};
 
@@ -97,6 +98,9 @@ pub enum Command {
     /// The log on this machine's disk.
     #[command(subcommand)]
     Archive(ArchiveCommand),
+    /// A day's report with all that it follows from: shipped as one file, and verified by whoever gets it.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Ask a running Spark for its five pages and its health.
     ///
     /// Exit code: 0 all answered 200; 1 some did not; 2 Spark can't be reached.

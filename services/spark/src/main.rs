@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{ArchiveCommand, Cli, Command, NatsCommand, VerifyCommand};
+use crate::cli::{ArchiveCommand, Cli, Command, EvidenceCommand, NatsCommand, VerifyCommand};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(VerifyCommand::Gate(args))) => commands::verify_gate(&args),
         Some(Command::Archive(ArchiveCommand::Fsck(args))) => commands::fsck(&args),
         Some(Command::Archive(ArchiveCommand::Cat(args))) => commands::cat(&args),
+        Some(Command::Evidence(EvidenceCommand::Export(args))) => commands::export(&args),
+        Some(Command::Evidence(EvidenceCommand::Verify(args))) => commands::verify_bundle(&args),
         Some(Command::Keys(command)) => commands::keys(&command),
         Some(Command::Completions(args)) => commands::completions(&args),
         Some(Command::Man(args)) => commands::man(&args),

@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use spark_core::report::Day;
+use tokio_util::io::ReaderStream;
 
 use crate::api::problem::Problem;
 use crate::app::Server;
+use crate::params::Params;
 
 /// For what never changes again.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -24,7 +28,7 @@ pub trait Evidence: Send + Sync {
 }
 
 /// A file of evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Document {
     /// Text that may be another the next time: a checkpoint, the keys.
     Text(String),
@@ -32,6 +36,13 @@ pub enum Document {
     Json(String),
     /// A tile or a bundle, which never changes.
     Tile(Vec<u8>),
+    /// A day's evidence, as `.tar.zst`.
+    Evidence {
+        /// What the file is called.
+        name: String,
+        /// The file, from its beginning; it has no name on the disk.
+        file: std::fs::File,
+    },
 }
 
 /// Why there is no document.
@@ -59,6 +70,7 @@ pub fn answer(found: Result<Document, NoDocument>) -> Response {
         Ok(Document::Text(text)) => ("text/plain; charset=utf-8", ASK_AGAIN, text.into_bytes()),
         Ok(Document::Json(text)) => ("application/json", ASK_AGAIN, text.into_bytes()),
         Ok(Document::Tile(bytes)) => ("application/octet-stream", FOR_EVER, bytes),
+        Ok(Document::Evidence { name, file }) => return download(&name, file),
         Err(NoDocument::Absent(detail)) => {
             return Problem::new(StatusCode::NOT_FOUND, "no-evidence", "There is no such evidence", detail)
                 .into_response();
@@ -71,6 +83,27 @@ pub fn answer(found: Result<Document, NoDocument>) -> Response {
     };
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, caching)];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), body).into_response()
+}
+
+/// A file to keep, sent as it is read.
+fn download(name: &str, file: std::fs::File) -> Response {
+    let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
+    let kept_as = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zstd"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
+    headers.extend(kept_as.ok().map(|kept_as| (header::CONTENT_DISPOSITION, kept_as)));
+    response
+}
+
+/// `GET /api/tools/evidence?date=`: a day's bundle; without a date, a draft of the day that is not over.
+pub(crate) async fn bundle(State(server): State<Arc<Server>>, uri: Uri) -> Result<Response, Problem> {
+    let params = Params::strict(&uri, &["date"])?;
+    let day = params.get("date").map(str::parse::<Day>).transpose();
+    let day = day.map_err(|error| Problem::bad_request(format!("date: {error}.")))?;
+    let path = day.map_or_else(|| "bundles/draft".to_owned(), |day| format!("bundles/{day}"));
+    Ok(answer(server.evidence.get(&path).await))
 }
 
 /// `GET /evidence/{*path}`

@@ -53,6 +53,7 @@ pub(crate) fn router_until(app: Arc<App>, shutdown: CancellationToken) -> Router
         .route("/api/v1/deployments", get(deployments::list).post(deployments::mark))
         .route("/api/v1/config", get(config::get))
         .route("/api/v1/events", get(live::get))
+        .route("/api/tools/evidence", get(evidence::bundle))
         .route("/evidence/{*path}", get(evidence::get))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)

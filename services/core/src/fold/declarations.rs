@@ -92,7 +92,9 @@ impl Declarations {
             Event::GateDecided(gate) => remember(&mut self.gate_decisions, gate, |a, b| a.id == b.id),
             Event::CanaryRan(canary) => remember(&mut self.canaries, canary, |a, b| a.id == b.id),
             Event::Alert(alert) => self.apply_alert(alert),
-            Event::ReportIssued(report) => remember(&mut self.reports, report, PartialEq::eq),
+            Event::ReportIssued(report) => {
+                remember(&mut self.reports, report, |a, b| (&a.date, &a.digest) == (&b.date, &b.digest));
+            }
             Event::LogRepaired(repair) => remember(&mut self.repairs, repair, PartialEq::eq),
             Event::Portfolio(portfolio) => {
                 keep_newest(&mut self.portfolios, portfolio.account.clone(), portfolio, |kept| kept.at_ns);

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use spark_core::report::{Day, Mark, Report};
+use sha2::{Digest as _, Sha256};
+use spark_core::fold::{State, snapshot};
+use spark_core::report::{Day, Mark, Report, day_of};
 use spark_eventlog::archive::View;
 use spark_schemas::{Leaf, TimeNs};
 
@@ -51,6 +53,13 @@ impl Days {
         let path = self.path(day).join(REPORT_JSON);
         let bytes = fs::read(&path).map_err(|source| IssueError::io(&path, source))?;
         serde_json::from_slice(&bytes).map_err(|error| IssueError::Damaged { path, problem: error.to_string() })
+    }
+
+    /// SHA-256 of an issued day's `report.json`.
+    pub fn digest(&self, day: Day) -> Result<[u8; 32], IssueError> {
+        let path = self.path(day).join(REPORT_JSON);
+        let bytes = fs::read(&path).map_err(|source| IssueError::io(&path, source))?;
+        Ok(Sha256::digest(bytes).into())
     }
 
     /// What `day` begins with.
@@ -115,48 +124,77 @@ pub struct Logs<'a> {
 }
 
 /// The day that comes next.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
     /// Whose log.
     pub log: Log,
     /// The day.
     pub day: Day,
-    /// What it begins with.
-    pub before: Before,
-    /// Another log has taken this one's place.
-    is_sealed: bool,
+    /// Another log has taken this one's place: it has no more leaves to come.
+    pub is_sealed: bool,
+}
+
+/// A draft that was made.
+#[derive(Debug)]
+pub struct Draft {
+    /// Of which day.
+    pub next: Next,
+    /// The log as it was looked at.
+    pub view: View,
+    /// The report.
+    pub issued: Issued,
+    /// The state that the day begins with.
+    pub state: Option<Vec<u8>>,
 }
 
 impl Logs<'_> {
     /// Which day comes next; `None` before the first leaf.
     pub fn next(&self) -> Result<Option<Next>, IssueError> {
-        let mut state = None;
         for (n, log) in self.logs.iter().enumerate() {
             let is_sealed = n + 1 < self.logs.len();
-            let days = Days::of(self.evidence, &log.incarnation);
-            let last = days.issued()?.pop();
+            let days = self.days(log);
             let view = View::open(&log.dir)?;
-            let (day, before) = match last {
-                Some(last) => (last.next(), days.after(last)?),
+            let day = match days.issued()?.pop() {
+                Some(last) if is_sealed && days.report(last)?.log.to.size.0 == view.size() => continue,
+                Some(last) => last.next(),
                 None => {
                     let Some(first) = view.leaves(1)?.next() else { continue };
-                    let first = TimeNs(Leaf::decode(&first?)?.received_ns);
-                    (Day::of(first), Before { state: state.clone(), ..Before::default() })
+                    let received = TimeNs(Leaf::decode(&first?)?.received_ns);
+                    let known = match self.before(log, None)?.state {
+                        Some(state) => snapshot::decode(&state)?.0,
+                        None => State::default(),
+                    };
+                    day_of(&known, received)
                 }
             };
-            if is_sealed && before.size == view.size() {
-                state = before.state;
-                continue;
-            }
-            return Ok(Some(Next { log: log.clone(), day, before, is_sealed }));
+            return Ok(Some(Next { log: log.clone(), day, is_sealed }));
         }
         Ok(None)
     }
 
+    fn days(&self, log: &Log) -> Days {
+        Days::of(self.evidence, &log.incarnation)
+    }
+
+    /// What a day begins with: where the last one of its log ended, or else the log before it.
+    fn before(&self, log: &Log, last: Option<Day>) -> Result<Before, IssueError> {
+        if let Some(last) = last {
+            return self.days(log).after(last);
+        }
+        let earlier = self.logs.iter().take_while(|earlier| *earlier != log);
+        for earlier in earlier.collect::<Vec<_>>().into_iter().rev() {
+            if let Some(last) = self.days(earlier).issued()?.pop() {
+                return Ok(Before { state: self.days(earlier).after(last)?.state, ..Before::default() });
+            }
+        }
+        Ok(Before::default())
+    }
+
     /// Issues the next day, if it is over.
     pub fn issue_next(&self, progress: impl FnMut()) -> Result<Option<Issued>, IssueError> {
-        let Some(Next { log, day, before, is_sealed }) = self.next()? else { return Ok(None) };
+        let Some(Next { log, day, is_sealed }) = self.next()? else { return Ok(None) };
         let view = View::open(&log.dir)?;
+        let before = self.before(&log, self.days(&log).issued()?.pop())?;
         let until = if is_sealed { Until::Sealed(view.size()) } else { Until::Closed };
         let sign = |size| (self.sign)(&log, size);
         let making = self.making(&view, day, before, until, &sign);
@@ -166,14 +204,17 @@ impl Logs<'_> {
         }
     }
 
-    /// Makes a draft of the next day in `dir`, of all leaves that are there; `None` before the first leaf.
-    pub fn draft(&self, dir: &Path, progress: impl FnMut()) -> Result<Option<(Next, Issued)>, IssueError> {
+    /// Makes a draft of the next day in `dir`, of all leaves that are there, and gives what it begins with; `None` before
+    /// the first leaf.
+    pub fn draft(&self, dir: &Path, progress: impl FnMut()) -> Result<Option<Draft>, IssueError> {
         let Some(next) = self.next()? else { return Ok(None) };
         let view = View::open(&next.log.dir)?;
         let until = Until::Draft(view.size());
         let sign = |size| (self.sign)(&next.log, size);
-        let issued = self.making(&view, next.day, next.before.clone(), until, &sign).make(dir, progress)?;
-        Ok(Some((next, issued)))
+        let before = self.before(&next.log, self.days(&next.log).issued()?.pop())?;
+        let state = before.state.clone();
+        let issued = self.making(&view, next.day, before, until, &sign).make(dir, progress)?;
+        Ok(Some(Draft { next, view, issued, state }))
     }
 
     fn making<'a>(

@@ -235,6 +235,12 @@ impl Making<'_> {
             progress();
         }
         files.entries(join.rest());
+        replay.count_anew(|take| {
+            for bytes in self.view.leaves(self.before.seq + 1)?.take((join.next() - first) as usize) {
+                take(&Leaf::decode(&bytes?)?);
+            }
+            Ok::<_, IssueError>(())
+        })?;
         let mark = |size, seq| {
             let frontier = self.view.frontier_at(size)?.ok_or(IssueError::NotThere(size))?;
             Ok::<_, IssueError>(Mark { size: U64(size), seq: U64(seq), root: spark_core::hex(&frontier.root()) })

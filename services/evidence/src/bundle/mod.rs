@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use spark_core::report::Day;
 
-pub use days::{Days, Log, Logs};
+pub use days::{Days, Draft, Log, Logs, Next};
 pub use make::{Before, IssueError, Issued, Making, REPORT_MD, Until};
 pub use ship::{ExportError, ship, ship_to, unpack};
 

@@ -256,7 +256,7 @@ impl Listener for Heard {
         self.0.push((step, found));
     }
 
-    fn leaf(&mut self, _step: Step) {}
+    fn leaf(&mut self, _step: Step, _of: u64) {}
 }
 
 pub fn verify(bundle: &Path, trusted: Vec<Vkey>) -> Result<Heard, Refused> {

@@ -6,8 +6,11 @@ use clap::{Args, Subcommand};
 
 use spark_schemas::Name;
 
+use url::Url;
+
 use super::OutputFormat;
 use super::gate::Since;
+use crate::configuration::web_url;
 
 /// What signs the log.
 #[derive(Debug, Args)]
@@ -116,4 +119,55 @@ pub struct ArchiveCatArgs {
     /// Events about this target.
     #[arg(long, value_name = "NAME")]
     pub target: Option<Name>,
+}
+
+/// `spark evidence …`
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Fetch a day's bundle from a running Spark; without --date, a draft of the day that is not over.
+    ///
+    /// Exit code: 0 written; 1 it can't be written; 2 Spark can't be reached, or there is no such day; 64 wrong usage.
+    Export(EvidenceExportArgs),
+    /// Verify a bundle with a key that you got from its owner: needs no network, no data directory and no other file.
+    ///
+    /// Exit code: 0 verified; 1 tampered with; 2 incomplete: something is missing and the log does not say so; 3 the
+    /// figures do not follow from the leaves; 4 nobody who is trusted has signed it; 64 wrong usage.
+    Verify(EvidenceVerifyArgs),
+}
+
+/// `spark evidence export`
+#[derive(Debug, Args)]
+pub struct EvidenceExportArgs {
+    /// Where Spark answers: the web service of `spark up`, or an aggregator's admin endpoint.
+    #[arg(long, value_name = "URL", env = "SPARK_URL", default_value = "http://127.0.0.1:3003", value_parser = web_url)]
+    pub url: Url,
+    /// The day in UTC, such as 2026-11-22.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<String>,
+    /// Where to write it: a file, or `-` for standard output; by default as the bundle is called, in this directory.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `spark evidence verify`
+#[derive(Debug, Args)]
+pub struct EvidenceVerifyArgs {
+    /// The bundle: a directory, or a `.tar.zst` file.
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// The key that is trusted, as `spark keys show` prints it (vkey), or a file with such keys; may be given several times.
+    #[arg(long = "key", value_name = "VKEY|FILE", required = true)]
+    pub keys: Vec<String>,
+    /// Fold the leaves again, and compare state and report byte for byte.
+    #[arg(long)]
+    pub replay: bool,
+    /// A checkpoint of this log that somebody else kept; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub witnessed: Vec<PathBuf>,
+    /// The log's archive directory, for a witnessed checkpoint of a size outside of the bundle.
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// How to print the outcome.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: OutputFormat,
 }

@@ -72,6 +72,30 @@ pub fn delete(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().delete(url.as_str()).call())
 }
 
+/// A file that a Spark gives.
+pub struct Download {
+    /// What it calls the file.
+    pub name: String,
+    /// Its bytes, as they come.
+    pub body: ureq::BodyReader<'static>,
+}
+
+/// `GET url`, for a file: making and sending it takes as long as it takes.
+pub fn download(url: &Url) -> anyhow::Result<Download> {
+    let config = ureq::Agent::config_builder().timeout_connect(Some(ANSWER_TIMEOUT)).http_status_as_error(false);
+    let agent: ureq::Agent = config.build().into();
+    let response = agent.get(url.as_str()).call();
+    let response = response.map_err(|error| anyhow!(error).context(format!("no answer from {url}")))?;
+    if response.status().as_u16() != 200 {
+        return Err(anyhow!(read(url, Ok(response))?.problem()));
+    }
+    let disposition = response.headers().get("content-disposition").and_then(|value| value.to_str().ok());
+    let name = disposition.and_then(|value| value.split('"').nth(1)).unwrap_or_default();
+    // The answer may say what it is called, not where it goes.
+    let name = name.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or("evidence.tar.zst").to_owned();
+    Ok(Download { name, body: response.into_body().into_reader() })
+}
+
 fn read(url: &Url, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Answer> {
     let mut response = response.map_err(|error| anyhow!(error).context(format!("no answer from {url}")))?;
     let status = response.status().as_u16();

@@ -20,6 +20,7 @@ use spark_eventlog::jetstream::{Client, JetStreamLog};
 use spark_eventlog::{EventLog, clock};
 
 use super::admin::{self, Admin};
+use super::daily::Daily;
 use super::evidence::{Archives, Local, LocalEvidence};
 use super::nats::{self, Follows, NatsPublisher};
 use super::partitions::{self, Stores, open_stream_projection};
@@ -49,7 +50,8 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     let config = configuration::load(args.common.config.as_deref(), &overrides)?;
     let clock = clock::system();
     prepare_data(&args.common.data)?;
-    let metrics = edge::install_metrics(&edge::build_info()?)?;
+    let build = edge::build_info()?;
+    let metrics = edge::install_metrics(&build)?;
     let listener = edge::bind(args.admin, "--admin").await?;
     let client = nats::connect(&args.nats, CONTROL_AGENT, CONTROL_AGENT).await?;
     let refusals = client.refusals();
@@ -73,7 +75,13 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
     });
     let archives = args.common.data.join("archive");
     let keys = prepare_keys(&args.common.data, &args.signing)?;
-    let evidence = LocalEvidence::new(keys, config.environment.to_string(), Archives::Several(archives.clone()));
+    let evidence = LocalEvidence::new(
+        keys,
+        config.environment.to_string(),
+        Archives::Several(archives.clone()),
+        &args.common.data,
+        &build,
+    );
     let (mut projections, mut opened) = (Vec::new(), Vec::new());
     let mut declaring = None;
     for partition in if leads { (0..partitions.get()).collect() } else { owned.clone() } {
@@ -110,6 +118,17 @@ async fn run(args: AggregatorArgs, overrides: Overrides) -> anyhow::Result<ExitC
             publisher: Some(Arc::new(NatsPublisher(client.publisher()))),
         };
         running.start(&folding, "checkpoints", |stop| sealing.run(stop));
+    }
+
+    if let Some(duties) = &declaring {
+        let daily = Daily {
+            evidence: Arc::clone(&evidence),
+            partition: DECLARING,
+            projections: projections.clone(),
+            writer: Arc::clone(&duties.writer),
+            clock: Arc::clone(&clock),
+        };
+        running.start(&folding, "daily reports", |stop| daily.run(stop));
     }
 
     let health = health(&projections);

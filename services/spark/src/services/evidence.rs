@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use spark_aggregator::follow::describe;
 use spark_eventlog::archive::{Archive, read_checkpoint};
 use spark_evidence::tiles::TilePath;
 use spark_evidence::{KeyPlace, LogSigner};
+use spark_web::BuildInfo;
 use spark_web::evidence::{Document, Evidence, NoDocument};
 use url::Url;
 
@@ -32,17 +33,37 @@ pub enum Archives {
 
 /// The logs of this process, and those who sign them.
 pub struct LocalEvidence {
-    keys: KeyPlace,
+    pub(super) keys: KeyPlace,
     environment: String,
     archives: Archives,
+    /// Where issued days are kept.
+    pub(super) days: PathBuf,
+    /// What `replay.json` says of this program.
+    pub(super) replayer: Value,
+    /// One makes a day at a time: it takes the memory of a whole projection.
+    pub(super) turn: Mutex<()>,
     /// By partition.
     signers: RwLock<BTreeMap<u16, Arc<LogSigner>>>,
 }
 
 impl LocalEvidence {
-    /// Of `archives`, signed with `keys`, watched in `environment`.
-    pub fn new(keys: KeyPlace, environment: String, archives: Archives) -> Arc<Self> {
-        Arc::new(Self { keys, environment, archives, signers: RwLock::default() })
+    /// Of `archives` in the directory `data`, signed with `keys`, watched in `environment` by `build`.
+    pub fn new(keys: KeyPlace, environment: String, archives: Archives, data: &Path, build: &BuildInfo) -> Arc<Self> {
+        let (days, replayer) = (data.join("evidence"), super::daily::replayer(build));
+        Arc::new(Self {
+            keys,
+            environment,
+            archives,
+            days,
+            replayer,
+            turn: Mutex::default(),
+            signers: RwLock::default(),
+        })
+    }
+
+    /// Who signs the log of `partition` now.
+    pub(super) fn signer(&self, partition: u16) -> Option<Arc<LogSigner>> {
+        self.signers.read().unwrap_or_else(PoisonError::into_inner).get(&partition).cloned()
     }
 
     /// A signer of `archive`, which is none that is served.
@@ -57,13 +78,17 @@ impl LocalEvidence {
         signer
     }
 
+    /// The partition whose log is served where none is named.
+    pub(super) fn first_partition(&self) -> Option<u16> {
+        self.signers.read().unwrap_or_else(PoisonError::into_inner).first_key_value().map(|(partition, _)| *partition)
+    }
+
     fn first(&self) -> Option<PathBuf> {
-        let signers = self.signers.read().unwrap_or_else(PoisonError::into_inner);
-        signers.first_key_value().map(|(_, signer)| signer.archive().dir().to_owned())
+        Some(self.signer(self.first_partition()?)?.archive().dir().to_owned())
     }
 
     /// The archives by the names of their logs.
-    fn logs(&self) -> io::Result<BTreeMap<String, PathBuf>> {
+    pub(super) fn logs(&self) -> io::Result<BTreeMap<String, PathBuf>> {
         let dirs = match &self.archives {
             Archives::One(dir) => vec![dir.clone()],
             Archives::Several(dir) => {
@@ -91,6 +116,7 @@ impl LocalEvidence {
                     logs.keys().map(|log| json!({ "log": log, "path": format!("/evidence/logs/{log}/") })).collect();
                 Ok(Document::Json(json!({ "logs": list }).to_string()))
             }
+            Some(("bundles", day)) => self.bundle(day),
             Some(("logs", rest)) => {
                 let (log, rest) = rest.split_once('/').ok_or_else(nothing)?;
                 let dirs = self.logs().map_err(|error| failed(&error))?;
@@ -145,6 +171,10 @@ pub struct Remote(pub Url);
 #[async_trait]
 impl Evidence for Remote {
     async fn get(&self, path: &str) -> Result<Document, NoDocument> {
+        if path.starts_with("bundles/") {
+            let url = beneath(&self.0, &format!("/evidence/{path}"));
+            return Err(NoDocument::Absent(format!("Bundles are made where the archive is: ask {url}.")));
+        }
         let url = beneath(&self.0, &format!("/evidence/{path}"));
         let asked = tokio::task::spawn_blocking(move || ask(&url)).await;
         asked.unwrap_or_else(|error| Err(NoDocument::Unavailable(error.to_string())))

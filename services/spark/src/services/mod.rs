@@ -2,6 +2,7 @@
 
 mod admin;
 mod aggregator;
+mod daily;
 mod evidence;
 mod held;
 mod nats;

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
+use super::daily::Daily;
 use super::evidence::{Archives, Local, LocalEvidence};
 use super::partitions::open_projection;
 use super::policy::{PolicyKeeper, ProbeTargets};
@@ -73,7 +74,13 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let projection = open_projection(args.common.data.join("store"), DECLARING, archive.bounds().await?).await?;
 
     let keys = prepare_keys(&args.common.data, &args.signing)?;
-    let evidence = LocalEvidence::new(keys, config.environment.to_string(), Archives::One(archive.dir().to_owned()));
+    let evidence = LocalEvidence::new(
+        keys,
+        config.environment.to_string(),
+        Archives::One(archive.dir().to_owned()),
+        &args.common.data,
+        &build,
+    );
     let (_archive_stays, opened) = watch::channel(Some(archive.clone()));
     let log: Arc<dyn EventLog> = Arc::new(archive);
     let control = writer(&log, DECLARING, CONTROL_AGENT)?;
@@ -103,6 +110,14 @@ async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         publisher: None,
     };
     running.start(&folding, "checkpoints", |stop| sealing.run(stop));
+    let daily = Daily {
+        evidence: Arc::clone(&evidence),
+        partition: DECLARING,
+        projections: projection.clone().into(),
+        writer: Arc::clone(&control),
+        clock: Arc::clone(&clock),
+    };
+    running.start(&probing, "daily reports", |stop| daily.run(stop));
 
     let app = app(
         projection.clone().into(),

@@ -1,0 +1,221 @@
+//! Each day's evidence: issued when the day is over, said in the log, and given as a bundle to whoever asks.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use spark_aggregator::Projections;
+use spark_aggregator::follow::describe;
+use spark_aggregator::recorder::created_ns;
+use spark_core::report::{Day, Report};
+use spark_eventlog::archive::{Archive, ArchiveOptions, View};
+use spark_eventlog::clock::WallClock;
+use spark_eventlog::writer::EventWriter;
+use spark_evidence::bundle::{Days, Draft, IssueError, Issued, Log, Logs, name, ship};
+use spark_evidence::{Keys, SignError, Signed};
+use spark_schemas::event::ReportIssued;
+use spark_schemas::subject;
+use spark_web::BuildInfo;
+use spark_web::evidence::{Document, NoDocument};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::evidence::LocalEvidence;
+
+/// How often it is looked whether a day is over.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What a draft is asked for by.
+const DRAFT: &str = "draft";
+
+/// Which program made a bundle.
+pub(super) fn replayer(build: &BuildInfo) -> Value {
+    let lock = spark_core::hex(&Sha256::digest(include_bytes!("../../../../Cargo.lock")));
+    json!({
+        "program": "spark",
+        "version": build.version,
+        "build": build.id,
+        "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        "cargoLock": { "sha256": lock },
+        "arguments": ["evidence", "verify", "--replay"],
+    })
+}
+
+impl LocalEvidence {
+    /// The logs of a partition, oldest first.
+    fn chain(&self, partition: u16) -> std::io::Result<Vec<Log>> {
+        let stream = format!("{}@", subject::stream(partition));
+        let own = self.logs()?.into_iter().filter(|(incarnation, _)| incarnation.starts_with(&stream));
+        let mut logs: Vec<Log> = own.map(|(incarnation, dir)| Log { incarnation, dir }).collect();
+        logs.sort_by_key(|log| created_ns(&log.incarnation));
+        Ok(logs)
+    }
+
+    fn sign(&self, partition: u16, log: &Log, size: u64) -> Result<Signed, SignError> {
+        match self.signer(partition).filter(|signer| signer.archive().incarnation() == log.incarnation) {
+            Some(signer) => signer.sign_at(size),
+            None => {
+                let options =
+                    ArchiveOptions { incarnation: Some(log.incarnation.clone()), ..ArchiveOptions::default() };
+                let (archive, _torn_tail) = Archive::open(&log.dir, options)?;
+                self.signer_of(archive).sign_at(size)
+            }
+        }
+    }
+
+    /// Looks at the logs of a partition, one at a time. Blocks.
+    fn with_logs<T>(
+        &self,
+        partition: u16,
+        look: impl FnOnce(&Logs<'_>) -> Result<T, IssueError>,
+    ) -> Result<T, IssueError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let logs = self.chain(partition).map_err(|source| IssueError::Io { path: self.days.clone(), source })?;
+        let keys: Keys = self.keys.load().map_err(SignError::from)?;
+        let sign = |log: &Log, size| self.sign(partition, log, size);
+        look(&Logs { evidence: &self.days, logs: &logs, keys: &keys, sign: &sign, replayer: &self.replayer })
+    }
+
+    /// The bundle of a day, or a draft of the one that is not over. Blocks, and spools to a file without a name.
+    pub(super) fn bundle(&self, asked: &str) -> Result<Document, NoDocument> {
+        let failed = |error: &dyn std::error::Error| NoDocument::Unavailable(format!("{}.", describe(error)));
+        let partition =
+            self.first_partition().ok_or_else(|| NoDocument::Unavailable("The log was not seen yet.".to_owned()))?;
+        if asked == DRAFT {
+            return self.draft(partition);
+        }
+        let day: Day = asked.parse().map_err(|error| NoDocument::Absent(format!("{error}.")))?;
+        let logs = self.chain(partition).map_err(|error| failed(&error))?;
+        for log in logs.iter().rev() {
+            let days = Days::of(&self.days, &log.incarnation);
+            if !days.issued().map_err(|error| failed(&error))?.contains(&day) {
+                continue;
+            }
+            let state = days.before(day).map_err(|error| failed(&error))?.state;
+            let view = View::open(&log.dir).map_err(|error| failed(&error))?;
+            let report = days.report(day).map_err(|error| failed(&error))?;
+            return self.spool(&days.path(day), state.as_deref(), &view, &report);
+        }
+        let about = "without a date there is a draft of the day that is not over";
+        Err(NoDocument::Absent(format!("No report of {day} was issued; {about}.")))
+    }
+
+    fn draft(&self, partition: u16) -> Result<Document, NoDocument> {
+        let failed = |error: &dyn std::error::Error| NoDocument::Unavailable(format!("{}.", describe(error)));
+        let scratch = tempfile::tempdir().map_err(|error| failed(&error))?;
+        let made = self.with_logs(partition, |logs| logs.draft(scratch.path(), || ()));
+        match made.map_err(|error| failed(&error))? {
+            None => Err(NoDocument::Absent("The log is empty: there is nothing to make a draft of.".to_owned())),
+            Some(Draft { view, issued, state, .. }) => {
+                self.spool(scratch.path(), state.as_deref(), &view, &issued.report)
+            }
+        }
+    }
+
+    fn spool(&self, day: &Path, state: Option<&[u8]>, view: &View, report: &Report) -> Result<Document, NoDocument> {
+        let failed = |error: &dyn std::error::Error| NoDocument::Unavailable(format!("{}.", describe(error)));
+        let mut name = name(&report.log.origin, report.date);
+        if report.draft {
+            name += "-draft";
+        }
+        let file = tempfile::tempfile().map_err(|error| failed(&error))?;
+        let mut file = ship(day, state, view, &name, file).map_err(|error| failed(&error))?;
+        std::io::Seek::rewind(&mut file).map_err(|error| failed(&error))?;
+        Ok(Document::Evidence { name: format!("{name}.tar.zst"), file })
+    }
+}
+
+/// What issues the days of one partition.
+pub struct Daily {
+    /// Whose logs.
+    pub evidence: Arc<LocalEvidence>,
+    /// Which of them.
+    pub partition: u16,
+    /// Where the time of the log shows, and what was said of reports.
+    pub projections: Projections,
+    /// Says in the log that a report was issued.
+    pub writer: Arc<EventWriter>,
+    /// When it is said.
+    pub clock: WallClock,
+}
+
+impl Daily {
+    /// Issues days as they end, until `stop`.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failure = String::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = ticks.tick() => {}
+            }
+            match self.close().await {
+                Ok(()) => failure.clear(),
+                Err(error) => {
+                    let text = describe(error.as_ref());
+                    if failure != text {
+                        tracing::error!(partition = self.partition, error = text, "a day's report is not issued");
+                        failure = text;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says what was issued and is not in the log, and issues every day that is over.
+    async fn close(&self) -> anyhow::Result<()> {
+        if self.evidence.signer(self.partition).is_none() {
+            return Ok(()); // The log was not seen yet.
+        }
+        loop {
+            let Some(is_over) = self.look().await? else { return Ok(()) };
+            let (evidence, partition) = (Arc::clone(&self.evidence), self.partition);
+            let issue = move || evidence.with_logs(partition, |logs| logs.issue_next(|| ()));
+            let issued = if is_over { tokio::task::spawn_blocking(issue).await?? } else { None };
+            let Some(Issued { report, digest }) = issued else { return Ok(()) };
+            let (date, risk) = (report.date.to_string(), report.risk.level.as_str());
+            tracing::info!(date, risk, origin = report.log.origin, "issued the day's report");
+            self.say(&report, &digest).await?;
+        }
+    }
+
+    /// Whether the next day is over, by the log's own time; `None` without a log. What a crash kept from being said about
+    /// the last one is said.
+    async fn look(&self) -> anyhow::Result<Option<bool>> {
+        let (evidence, partition) = (Arc::clone(&self.evidence), self.partition);
+        let look = move || {
+            evidence.with_logs(partition, |logs| {
+                let Some(next) = logs.next()? else { return Ok(None) };
+                let days = Days::of(logs.evidence, &next.log.incarnation);
+                let last =
+                    days.issued()?.pop().map(|last| Ok::<_, IssueError>((days.report(last)?, days.digest(last)?)));
+                Ok(Some((next, last.transpose()?)))
+            })
+        };
+        let Some((next, last)) = tokio::task::spawn_blocking(look).await?? else { return Ok(None) };
+        let seen = self.projections.view((self.clock)(), |view| {
+            let declarations = view.declarations();
+            let known =
+                |report: &Report| declarations.reports.iter().any(|one| one.date == report.date.to_string().as_str());
+            let is_said = last.as_ref().is_none_or(|(report, _)| known(report));
+            let policy = declarations.policy.as_ref().map(|policy| policy.config.report.clone());
+            let grace = policy.unwrap_or_default().grace;
+            (is_said, next.is_sealed || next.day.is_closed_by(view.fold_time(), grace))
+        })?;
+        let (is_said, is_over) = seen;
+        if let Some((report, digest)) = last.filter(|_| !is_said) {
+            self.say(&report, &digest).await?;
+        }
+        Ok(Some(is_over))
+    }
+
+    async fn say(&self, report: &Report, digest: &[u8; 32]) -> anyhow::Result<()> {
+        let (from_seq, to_seq) = (report.log.from.seq.0 + 1, report.log.to.seq.0 + 1);
+        let (date, digest) = (report.date.to_string().into(), spark_core::hex(digest).into());
+        let issued = ReportIssued { at_ns: (self.clock)(), date, digest, from_seq, to_seq };
+        self.writer.write(vec![issued.into()]).await?;
+        Ok(())
+    }
+}
