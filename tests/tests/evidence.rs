@@ -259,3 +259,49 @@ fn copy_all(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_log_that_was_made_anew_leaves_its_last_checkpoint_behind() {
+    let world = World::new();
+    let mut services = Services::start(&world, None);
+    services.until_judged();
+    let logs = |services: &Services| services.api.json("/evidence/logs")["logs"].as_array().unwrap().clone();
+    wait::until("the first checkpoint", LONG, || checkpoint(&services.api, "/evidence/checkpoint"));
+    let old = logs(&services).remove(0);
+    // In the middle of its work: what is left to sign is signed at the next start, or when the new one is seen.
+    for round in 1..=2 {
+        if round == 2 {
+            services.aggregator.kill();
+        }
+        let mut command = script("admin.py");
+        command.args(["delete-stream", &services.nats.url()]);
+        let deleted = run(command);
+        assert_eq!(deleted.code, 0, "{deleted:?}");
+        assert_eq!(services.init_nats().code, 0);
+        if round == 2 {
+            services.start_aggregator();
+        }
+        wait::until("the new log is signed", LONG, || {
+            let found = services.api.try_json("/evidence/logs")?["logs"].as_array().cloned().unwrap_or_default();
+            wait::that(found.len() == round + 1, || format!("{found:?}"))?;
+            let newest = found.last().ok_or("none")?["path"].as_str().ok_or("no path")?.to_owned();
+            checkpoint(&services.api, &format!("{newest}checkpoint"))
+        });
+    }
+    assert!(services.aggregator.terminate().success());
+    let data = services.aggregator_data();
+    let vkey = vkeys(&data).remove(0);
+    let folders: Vec<PathBuf> = services.archives().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(folders.len(), 3);
+    for folder in folders {
+        let done = verify(folder.to_str().unwrap(), &vkey, &[]);
+        assert_eq!(done.code, 0, "{done:?}");
+        let done: Value = serde_json::from_str(&done.stdout).unwrap();
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let lines = archive(&data, &["cat", "--log", &name]).stdout;
+        assert_eq!(done["size"].as_u64(), Some(lines.lines().count() as u64), "{name} is signed to its last leaf");
+    }
+    assert!(services.archives().join(old["log"].as_str().unwrap()).exists());
+    let sound = archive(&data, &["fsck"]);
+    assert_eq!(sound.code, 0, "{sound:?}");
+}
