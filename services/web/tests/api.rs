@@ -279,6 +279,15 @@ async fn the_smoke_test_asks_all_six_endpoints() {
 }
 
 #[tokio::test]
+async fn a_service_without_the_logs_archive_says_where_reports_are_made() {
+    let service = start(calm_world()).await;
+    let answer = get(service.address, "/api/tools/risk-report").await;
+    assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")));
+    assert!(answer.body.contains("with the aggregator"), "{}", answer.body);
+    assert_eq!(get(service.address, "/api/tools/risk-report?format=pdf").await.status, 400);
+}
+
+#[tokio::test]
 async fn metrics_are_in_prometheus_text_format() {
     let service = start(calm_world()).await;
     let answer = get(service.address, "/api/tools/metrics").await;

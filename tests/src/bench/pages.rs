@@ -113,6 +113,7 @@ impl Service {
             projections: feed.projection.clone().into(),
             log_mode: LogMode::Archive,
             logs: Vec::new(),
+            archive: None,
             probing: Arc::new(NoProbing),
             evidence: Arc::new(NoEvidence),
             writer: Arc::new(EventWriter::new(Arc::new(archive), subject, || Boot([9; 16]))),

@@ -15,6 +15,7 @@ mod incidents;
 mod markdown;
 mod model;
 mod model_events;
+mod model_figures;
 mod number;
 mod objectives;
 mod risk;

@@ -1,13 +1,75 @@
 //! What a report says of declarations, of the evidence itself, and of earlier days.
 
 use serde::{Deserialize, Serialize};
-use spark_schemas::event::{AlertState, Verdict};
+use spark_schemas::event::{AlertState, CanaryMode, CheckVerdict, Verdict};
 use spark_schemas::{Class, Name};
 
 use super::day::Day;
 use super::model::{Cite, Figures, MissedCount};
 use super::number::{I64, U64};
 use crate::config::Instant;
+
+/// A check that did not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRow {
+    /// Its name.
+    pub id: String,
+    /// What it says.
+    pub verdict: CheckVerdict,
+    /// Lifted by a waiver.
+    pub waived: bool,
+    /// In a sentence.
+    pub reason: String,
+}
+
+/// What the gate decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateRow {
+    /// The decision's identity.
+    pub id: String,
+    /// For which instant.
+    pub at: Instant,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The profile.
+    pub profile: Name,
+    /// Who asked.
+    pub by: String,
+    /// SHA-256 of the configuration that it judged by, in hex.
+    pub policy_digest: String,
+    /// How many checks were made.
+    pub checks: U64,
+    /// Those that did not pass.
+    pub not_passed: Vec<CheckRow>,
+    /// The leaf it is in.
+    pub seq: U64,
+}
+
+/// A canary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryRow {
+    /// The run's identity.
+    pub id: String,
+    /// When.
+    pub at: Instant,
+    /// Which kind.
+    pub mode: CanaryMode,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was compared with what; absent unless something was.
+    pub compared: Option<String>,
+    /// Who asked.
+    pub by: String,
+    /// How many checks were made.
+    pub checks: U64,
+    /// Those that did not pass.
+    pub not_passed: Vec<CheckRow>,
+    /// The leaf it is in.
+    pub seq: U64,
+}
 
 /// A version that went out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

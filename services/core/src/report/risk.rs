@@ -2,7 +2,7 @@
 
 use spark_schemas::event::{AlertState, Verdict};
 
-use super::html::format::{names, time_text};
+use super::html::format::{names, percent_text, time_text};
 use super::model::{Cite, Level, Report, Risk, Rule, Standing, TargetRow};
 use crate::config::{Floors, Limits, ReportPolicy};
 use crate::units::{DurationUs, RatioPpm, decimal};
@@ -298,7 +298,8 @@ fn budget(report: &Report, policy: &ReportPolicy) -> Finding {
     let worst = spent.reduce(|worst, one| if one.0 > worst.0 { one } else { worst });
     let finding = worst.map(|(ppm, row)| {
         let level = rising(ppm, policy.budget_spent.medium.0, policy.budget_spent.high.0);
-        let reason = format!("{} has spent {} of its error budget of {}.", row.objective, percent(ppm), row.window);
+        let spent = percent_text(ppm);
+        let reason = format!("{} has spent {spent} % of its error budget over {}.", row.objective, row.window);
         Finding::new(level, percent(ppm), reason)
     });
     let uncounted = report.objectives.iter().find(|row| row.budget_spent_ppm.is_none());

@@ -116,9 +116,9 @@ pub fn eventful() -> World {
     let heartbeat =
         |us, steps| Heartbeat { at_ns: at(111), clock_offset_us: Some(us), clock_steps: steps, ..Heartbeat::default() };
     world.say(at(111), Class::Obs, vec![heartbeat(-700_000, 0).into(), heartbeat(300_000, 2).into()]);
-    world.say(at(112), Class::Obs, vec![crate::support::missed("feed", at(130), 20_000_000, 30)]);
     world.down("shop", 112..120);
     world.well(120..130);
+    world.say(at(140), Class::Obs, vec![crate::support::missed("feed", at(130), 20_000_000, 30)]);
     world.down("demo", 140..145);
     let first = world.next_seq();
     world.log.push(crate::support::Recorded::gap(first, first + 2, at(146)));

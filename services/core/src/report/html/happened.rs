@@ -10,12 +10,23 @@ fn empty(text: &str) -> Markup {
     html! { p .none { (text) } }
 }
 
+/// More incidents that do not count are folded away, so that they do not hide those that do.
+const OPEN_MAX: usize = 5;
+
 pub(super) fn incidents(report: &Report) -> Markup {
+    let (judged, others): (Vec<&Incident>, Vec<&Incident>) =
+        report.incidents.iter().partition(|incident| incident.judged_minutes.0 > 0);
     html! {
         section {
             h2 { "Incidents" }
             @if report.incidents.is_empty() { (empty("No target failed for a minute or longer.")) }
-            @for incident in &report.incidents { (incident_of(report, incident)) }
+            @for incident in judged { (incident_of(report, incident)) }
+            @if !others.is_empty() {
+                details open[others.len() <= OPEN_MAX] {
+                    summary { (others.len()) " that do not count for the risk: demonstrations, maintenance, targets that are not judged" }
+                    @for incident in others { (incident_of(report, incident)) }
+                }
+            }
         }
     }
 }

@@ -105,7 +105,7 @@ fn tiles(report: &Report) -> Markup {
                     @match &totals.latency_us {
                         Some(seen) => {
                             (latency(seen.p95))
-                            small { "half " (latency(seen.p50)) ", 99 % " (latency(seen.p99)) ", slowest " (latency(seen.max)) }
+                            small { "median " (latency(seen.p50)) ", 99 % " (latency(seen.p99)) ", slowest " (latency(seen.max)) }
                         },
                         None => (none()),
                     }

@@ -8,20 +8,19 @@ use crate::config::Instant;
 use crate::report::model::Report;
 
 const WIDTH: u64 = 960;
-const LEFT: u64 = 0;
 
 /// An hour each 40 units.
 fn x(report: &Report, at: Instant) -> u64 {
     let (from, to) = (report.from.0, report.to.0);
-    let inside = at.0.max(from).min(to);
-    LEFT + (inside.0 - from.0) / TimeNs::SECOND * WIDTH / ((to.0 - from.0) / TimeNs::SECOND).max(1)
+    let secs = |until: TimeNs| until.0.saturating_sub(from.0) / TimeNs::SECOND;
+    secs(at.0.min(to)) * WIDTH / secs(to).max(1)
 }
 
 fn bar(report: &Report, class: &str, (y, height): (u64, u64), from: Instant, to: Instant, what: &str) -> Markup {
     let (start, end) = (x(report, from), x(report, to));
     // What is too short to be seen is shown as short.
     html! {
-        rect class=(class) x=(start) y=(y) width=((end - start).max(2)) height=(height) {
+        rect class=(class) x=(start) y=(y) width=(end.saturating_sub(start).max(2)) height=(height) {
             title { (what) ", " (time_text(from, report.date)) "–" (time_text(to, report.date)) }
         }
     }
