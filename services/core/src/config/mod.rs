@@ -33,6 +33,7 @@ pub use objective::{
 pub use parse::ConfigError;
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
+use crate::json;
 use crate::units::{DurationUs, RatioPpm};
 
 /// Everything a `spark.toml` can say. Unknown keys are errors.
@@ -145,15 +146,8 @@ impl Default for Config {
 
 impl Config {
     /// The canonical JSON that is recorded when this configuration comes into force.
-    ///
-    /// # Panics
-    /// Never: every key is a string and serialising to memory does not fail.
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
     pub fn canonical_json(&self) -> String {
-        let mut value = serde_json::to_value(self).expect("string keys only");
-        // Whether a Value keeps its maps sorted by itself hangs on a feature that any dependency may switch on.
-        value.sort_all_objects();
-        value.to_string()
+        json::canonical(self)
     }
 
     /// The configuration that [`Config::canonical_json`] wrote.
