@@ -11,6 +11,7 @@ mod objective;
 pub(crate) mod objective_rules;
 mod parse;
 mod target;
+mod target_rules;
 
 use std::collections::BTreeMap;
 
@@ -21,10 +22,7 @@ use spark_schemas::Name;
 pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
-pub use gate::{
-    Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
-    Waiver,
-};
+pub use gate::{Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Waiver};
 pub use json_path::JsonPath;
 pub use maintenance::{Instant, InstantError, PlannedMaintenance};
 pub use objective::{
