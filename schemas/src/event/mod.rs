@@ -8,6 +8,7 @@ mod decision;
 mod observation;
 mod trading;
 mod wire;
+mod words;
 
 use compact_str::CompactString;
 
