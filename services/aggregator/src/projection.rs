@@ -222,14 +222,6 @@ impl Projection {
         Ok(())
     }
 
-    /// Damages the store beneath the fold.
-    #[cfg(test)]
-    pub(crate) fn spoil_store(&self) {
-        if let Buckets::Stored(store) = &self.read().buckets {
-            store.disk().spoil_pages();
-        }
-    }
-
     /// Whether the store takes no checkpoint any more, and would after [`Projection::reopen`]: its disk has room again.
     pub fn is_worth_reopening(&self) -> bool {
         let has_failed = self.lock_status().no_checkpoint.is_some();

@@ -3,6 +3,15 @@ use std::thread;
 
 use super::*;
 
+impl Projection {
+    /// Damages the store beneath the fold.
+    pub(crate) fn spoil_store(&self) {
+        if let Buckets::Stored(store) = &self.read().buckets {
+            store.disk().spoil_pages();
+        }
+    }
+}
+
 /// Health and pages say how the fold is from inside a view, while the fold waits for its turn to write.
 #[test]
 fn who_looks_may_ask_how_the_fold_is_while_a_writer_waits() {
