@@ -23,6 +23,8 @@ if [ "${SPARK_GATE_STRICT:-0}" = 1 ]; then
 fi
 
 mkdir -p "$reports" || exit 64
+# What is left of an earlier run would look like this one's.
+rm -f "$reports/decision.json" "$reports/junit.xml" "$reports/summary.md" || exit 64
 # One decision; the other reports are of the same one.
 "$spark" gate "$@" --format json --report "junit=$reports/junit.xml" --report "markdown=$reports/summary.md" \
     > "$reports/decision.json"

@@ -10,7 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
 use spark_schemas::{Event, Frame, Leaf, to_msgpack};
-use support::{folder, frame, full_events, gap_leaf, hex, leaf, least_events, subject, unhex};
+use support::{folder, frame, full_events, gap_leaf, hex, leaf, least_events, messages, subject, unhex};
 
 /// The name of each fixture, and the bytes that this build writes for it.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
@@ -26,10 +26,10 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
         ("event.alert.burn".to_owned(), to_msgpack(&support::burn_alert())),
         ("event.heartbeat.fares".to_owned(), to_msgpack(&support::full_heartbeat())),
         ("event.gate_decided.evidence".to_owned(), to_msgpack(&support::gate_decided_with_evidence())),
-        ("message.window".to_owned(), to_msgpack(&support::window_message())),
-        ("message.health".to_owned(), to_msgpack(&support::health_message())),
-        ("message.gate".to_owned(), to_msgpack(&support::gate_message())),
-        ("message.alert".to_owned(), to_msgpack(&support::alert_message())),
+        ("message.window".to_owned(), to_msgpack(&messages::window())),
+        ("message.health".to_owned(), to_msgpack(&messages::health())),
+        ("message.gate".to_owned(), to_msgpack(&messages::gate())),
+        ("message.alert".to_owned(), to_msgpack(&messages::alert())),
     ];
     full.chain(least).chain(rest).collect()
 }
@@ -85,10 +85,10 @@ fn golden_frames_leaves_and_messages_read_as_the_values_they_were_written_from()
     assert_eq!(leaf(&payload).msg_id.parse(), Ok(frame().msg_id()));
     let gap = Leaf::decode_canonical(&gap_bytes).unwrap();
     assert_eq!((gap.gap_last_seq(), gap), (Some(70_009), gap_leaf()));
-    assert_eq!(rmp_serde::from_slice(&golden("message.window")).ok(), Some(support::window_message()));
-    assert_eq!(rmp_serde::from_slice(&golden("message.health")).ok(), Some(support::health_message()));
-    assert_eq!(rmp_serde::from_slice(&golden("message.gate")).ok(), Some(support::gate_message()));
-    assert_eq!(rmp_serde::from_slice(&golden("message.alert")).ok(), Some(support::alert_message()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.window")).ok(), Some(messages::window()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.health")).ok(), Some(messages::health()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.gate")).ok(), Some(messages::gate()));
+    assert_eq!(rmp_serde::from_slice(&golden("message.alert")).ok(), Some(messages::alert()));
 }
 
 #[test]

@@ -12,10 +12,7 @@ use jsonschema::Validator;
 use serde::Serialize;
 use serde_json::{Value, json};
 use spark_schemas::{Event, json_schema};
-use support::{
-    alert_message, canary_compared, folder, frame, full_events, gate_decided_with_evidence, gate_message,
-    health_message, least_events, window_message,
-};
+use support::{canary_compared, folder, frame, full_events, gate_decided_with_evidence, least_events, messages};
 
 fn committed() -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder("json")).unwrap().map(|entry| entry.unwrap().path());
@@ -69,10 +66,10 @@ fn what_is_published_fits_its_schema() {
         assert_eq!(serde_json::from_value::<Event>(value.clone()).unwrap(), event, "and JSON reads back");
     }
     assert!(validator("frame").is_valid(&to_json(&frame())));
-    assert!(validator("window").is_valid(&to_json(&window_message())));
-    assert!(validator("health").is_valid(&to_json(&health_message())));
-    assert!(validator("gate").is_valid(&to_json(&gate_message())));
-    assert!(validator("alert").is_valid(&to_json(&alert_message())));
+    assert!(validator("window").is_valid(&to_json(&messages::window())));
+    assert!(validator("health").is_valid(&to_json(&messages::health())));
+    assert!(validator("gate").is_valid(&to_json(&messages::gate())));
+    assert!(validator("alert").is_valid(&to_json(&messages::alert())));
 }
 
 /// What a Python or JavaScript reader gets from the MessagePack bytes: instants are integers there.
@@ -118,10 +115,10 @@ fn what_is_wrong_is_refused() {
         assert!(!validator("event").is_valid(&whole), "{whole}");
     }
     assert_refuses_each_wrong_field(&validator("frame"), &to_json(&frame()), "frame");
-    assert_refuses_each_wrong_field(&validator("window"), &to_json(&window_message()), "window");
-    assert_refuses_each_wrong_field(&validator("health"), &to_json(&health_message()), "health");
-    assert_refuses_each_wrong_field(&validator("gate"), &to_json(&gate_message()), "gate");
-    assert_refuses_each_wrong_field(&validator("alert"), &to_json(&alert_message()), "alert");
+    assert_refuses_each_wrong_field(&validator("window"), &to_json(&messages::window()), "window");
+    assert_refuses_each_wrong_field(&validator("health"), &to_json(&messages::health()), "health");
+    assert_refuses_each_wrong_field(&validator("gate"), &to_json(&messages::gate()), "gate");
+    assert_refuses_each_wrong_field(&validator("alert"), &to_json(&messages::alert()), "alert");
 
     let note = to_json(full_events().last().unwrap())["note"].clone();
     for wrong in [json!({}), json!([]), json!("note"), json!({"note": note, "audit": {}}), json!({"note": 1})] {

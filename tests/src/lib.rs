@@ -6,6 +6,7 @@
 //!
 //! What Spark wrote is read back by scripts in Python that share no code with it (`tests/python`).
 
+mod archive;
 pub mod browser;
 mod guarded;
 mod hosts;
@@ -22,6 +23,7 @@ mod up;
 pub mod wait;
 mod world;
 
+pub use archive::events_of_archive;
 pub use guarded::{Guarded, GuardedServer, GuardedServices, TlsFiles};
 pub use hosts::{Host, Hosts};
 pub use http::{Answer, Client};

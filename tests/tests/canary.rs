@@ -1,7 +1,6 @@
 //! Canaries against the running program: the built-in target, the configured endpoints, and comparisons made from the log.
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
-use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -111,9 +110,10 @@ fn canaries_over_nats_read_their_samples_from_the_streams() {
     let services = Services::start(&world, Some(&config(&site)));
     services.until_judged();
     let id = assert_compares(&site, &services.api, &|arguments| services.ask(arguments));
-    thread::sleep(Duration::from_secs(1));
-    let verified = services.ask(&["verify", "canary", &id]);
-    assert_eq!(verified.code, 0, "{verified:?}");
+    wait::until("the comparison can be made again", LONG, || {
+        let verified = services.ask(&["verify", "canary", &id]);
+        wait::that(verified.code == 0, || format!("{verified:?}"))
+    });
     assert_eq!(services.ask(&["canary", "--mode", "mock"]).code, 0);
     assert_eq!(services.ask(&["canary", "--mode", "real", "--target", "slow"]).code, 0);
 }

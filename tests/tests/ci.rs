@@ -65,6 +65,10 @@ fn the_shell_script_ends_as_the_gate_does_and_leaves_reports() {
 
     let (unknown, _) = script(&world, up.api.base(), &[("SPARK_PROFILE", "nope")]);
     assert_eq!(unknown.code, 64, "{unknown:?}");
+    assert!(
+        !unknown.stdout.contains("Deploy gate") && !reports.join("junit.xml").exists(),
+        "of an earlier run: {unknown:?}"
+    );
 
     up.process.terminate();
     let (nobody, _) = script(&world, up.api.base(), &[("SPARK_GATE_WAIT", "2s")]);

@@ -227,6 +227,28 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+/// What was observed before somebody asked for it is counted, for the decision and when it is made again.
+#[test]
+fn a_decision_by_an_objective_that_was_declared_late_follows_from_the_log() {
+    let world = World::new();
+    let late = config(&world);
+    let (targets, _) = late.split_once(PROFILE).expect("targets, then the profile");
+    let setup = Setup::with_config(&world, targets);
+    let up = setup.start();
+    up.until_judged();
+    world.file("spark.toml", &late);
+    let met = |preview: &Value| {
+        preview["checks"]
+            .as_array()
+            .is_some_and(|checks| checks.iter().any(|one| one["id"] == "shop-met" && one["verdict"] == "pass"))
+    };
+    until(&up.api, "the objective is counted", met);
+    let decision = decide(&up.api);
+    assert_eq!(check(&decision, "shop-met")["verdict"], "pass", "{decision}");
+    let verified = verify(&setup.data, id(&decision));
+    assert_eq!(verified.code, 0, "{verified:?}");
+}
+
 #[test]
 fn every_decision_over_demo_traffic_follows_from_the_log() {
     let world = World::new();

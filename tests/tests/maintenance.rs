@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use spark_eventlog::archive::View;
+use spark_schemas::Event;
 use spark_schemas::event::{Maintenance, MaintenanceAction};
-use spark_schemas::{Event, Frame, Leaf};
 use spark_tests::wait::{self, LONG};
-use spark_tests::{Behaviour, Finished, Setup, Up, World, target_toml};
+use spark_tests::{Behaviour, Finished, Setup, Up, World, events_of_archive, target_toml};
 
 /// Nothing but what the tests break is to fail a gate, however busy the machine is.
 const PATIENT: &str = "[profiles.dev]\nlatency_p95 = \"8s\"\nerror_rate = \"5%\"\nstaleness = \"30s\"\n";
@@ -39,17 +38,11 @@ fn errors_of(up: &Up) -> Value {
 
 /// What was declared, as the log has it.
 fn declared(archive: &Path) -> Vec<Maintenance> {
-    let mut declared = Vec::new();
-    for leaf in View::open(archive).unwrap().leaves(1).unwrap() {
-        let leaf = leaf.unwrap();
-        let leaf = Leaf::decode(&leaf).unwrap();
-        let Ok(frame) = Frame::decode(leaf.payload, &leaf.subject.parse().unwrap()) else { continue };
-        declared.extend(frame.events.into_iter().filter_map(|event| match event {
-            Event::Maintenance(maintenance) => Some(maintenance),
-            _ => None,
-        }));
-    }
-    declared
+    let of_maintenances = |event| match event {
+        Event::Maintenance(maintenance) => Some(maintenance),
+        _ => None,
+    };
+    events_of_archive(archive).into_iter().filter_map(of_maintenances).collect()
 }
 
 #[test]

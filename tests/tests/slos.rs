@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
-use spark_eventlog::archive::View;
+use spark_schemas::Event;
 use spark_schemas::event::{Alert, AlertState};
-use spark_schemas::{Event, Frame, Leaf};
 use spark_tests::wait::{self, LONG};
-use spark_tests::{Setup, Up, World, target_toml};
+use spark_tests::{Setup, Up, World, events_of_archive, target_toml};
 
 /// Availability of the target `shop`, with an alert that fires on more than 80 % of failures.
 fn objective(name: &str) -> String {
@@ -31,19 +29,23 @@ fn until_state(up: &Up, state: &str) -> Value {
     })
 }
 
+/// Waits some rounds in which the alert could change again, by figures that were kept.
+fn until_counted_more(up: &Up, figure: &str) {
+    let count = |slo: &Value| slo["counts"][figure].as_u64();
+    let more = count(&slo(up, "shop-is-up").unwrap()).unwrap() + 30;
+    wait::until("it goes on counting", LONG, || {
+        let slo = slo(up, "shop-is-up")?;
+        wait::that(count(&slo) > Some(more), || slo.to_string())
+    });
+}
+
 /// Every change of an alert that the log has.
 fn alerts(archive: &Path) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    for leaf in View::open(archive).unwrap().leaves(1).unwrap() {
-        let leaf = leaf.unwrap();
-        let leaf = Leaf::decode(&leaf).unwrap();
-        let Ok(frame) = Frame::decode(leaf.payload, &leaf.subject.parse().unwrap()) else { continue };
-        alerts.extend(frame.events.into_iter().filter_map(|event| match event {
-            Event::Alert(alert) => Some(alert),
-            _ => None,
-        }));
-    }
-    alerts
+    let of_alerts = |event| match event {
+        Event::Alert(alert) => Some(alert),
+        _ => None,
+    };
+    events_of_archive(archive).into_iter().filter_map(of_alerts).collect()
 }
 
 #[test]
@@ -62,12 +64,7 @@ fn an_alert_fires_once_and_is_resolved_once_whatever_is_killed() {
     let mut up = setup.start();
     let still = until_state(&up, "firing");
     assert_eq!(still["alerts"][0]["since"], fired["alerts"][0]["since"], "the same alert: {still}");
-    // Some rounds in which it could fire again, by figures that were kept.
-    let more = fired["counts"]["bad"].as_u64().unwrap() + 30;
-    wait::until("it goes on counting", LONG, || {
-        let slo = slo(&up, "shop-is-up")?;
-        wait::that(slo["counts"]["bad"].as_u64() > Some(more), || slo.to_string())
-    });
+    until_counted_more(&up, "bad");
     assert_eq!(slo(&up, "shop-is-up").unwrap()["counts"]["good"], 0);
     world.executor.set_status("/shop", 200);
     until_state(&up, "resolved");
@@ -75,7 +72,7 @@ fn an_alert_fires_once_and_is_resolved_once_whatever_is_killed() {
 
     let mut up = setup.start();
     until_state(&up, "resolved");
-    std::thread::sleep(Duration::from_secs(3));
+    until_counted_more(&up, "good");
     assert!(up.process.terminate().success());
 
     let changes = alerts(&archive);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spark_schemas::derived::{GateMessage, HealthMessage, WindowMessage};
+use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, WindowMessage};
 use spark_schemas::{
     Class, Event, EventSubject, FRAME_BYTES_MAX, Frame, FrameError, LEAF_BYTES_MAX, Leaf, LeafError, MsgId, Name,
     to_msgpack,
@@ -23,6 +23,7 @@ pub fn decoder(bytes: &[u8]) {
     same_again::<WindowMessage>(bytes);
     same_again::<HealthMessage>(bytes);
     same_again::<GateMessage>(bytes);
+    same_again::<AlertMessage>(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         texts(text);
     }

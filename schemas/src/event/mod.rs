@@ -4,16 +4,21 @@
 //! and otherwise passed over.
 
 mod control;
+mod decision;
 mod observation;
 mod trading;
 mod wire;
+mod words;
 
 use compact_str::CompactString;
 
 pub use control::{
-    Alert, AlertState, AppliedWaiver, Audit, CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult,
-    CheckVerdict, ComponentState, ComponentStatus, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired,
-    Maintenance, MaintenanceAction, Note, Notified, Rejected, ReportIssued, StreamPosition, TimeSpan, Verdict,
+    Alert, AlertState, Audit, ConfigApplied, ConfigRejected, Deployment, LogRepaired, Maintenance, MaintenanceAction,
+    Note, Notified, Rejected, ReportIssued,
+};
+pub use decision::{
+    AppliedWaiver, CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult, CheckVerdict, ComponentState,
+    ComponentStatus, GateDecided, StreamPosition, TimeSpan, Verdict,
 };
 pub use observation::{FailReason, Heartbeat, Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
 pub use trading::{Portfolio, Position, Strategy};

@@ -39,6 +39,24 @@ pub struct Observed {
     pub certificate_expires_ns: Option<TimeNs>,
 }
 
+impl Observed {
+    /// A check that began with its slot and passed, and nothing else is known of it.
+    pub fn passed(target: Name, slot_ns: TimeNs, latency_us: u64) -> Self {
+        Self {
+            target,
+            slot_ns,
+            started_ns: slot_ns,
+            latency_us,
+            outcome: Outcome::Ok,
+            reason: None,
+            detail: None,
+            status: None,
+            phases: Phases::default(),
+            certificate_expires_ns: None,
+        }
+    }
+}
+
 /// Whether a check passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -2,9 +2,10 @@
 #![allow(dead_code, reason = "every test file takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+pub mod messages;
+
 use std::path::PathBuf;
 
-use spark_schemas::derived::{AlertMessage, GateMessage, HealthMessage, LatencyQuantiles, TargetState, WindowMessage};
 use spark_schemas::event::*;
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, Frame, GAP_SUBJECT, Leaf, Name, TimeNs};
 
@@ -314,54 +315,6 @@ pub fn gap_leaf() -> Leaf<'static> {
         subject: GAP_SUBJECT,
         msg_id: "70009",
         payload: b"not in the stream",
-    }
-}
-
-pub fn window_message() -> WindowMessage {
-    WindowMessage {
-        target: "checkout".to_owned(),
-        window: "5m".to_owned(),
-        from: "2026-01-01T00:00:10Z".to_owned(),
-        to: "2026-01-01T00:05:00Z".to_owned(),
-        count: 58,
-        failed: 1,
-        missed: 1,
-        expected: 59,
-        error_rate_ppm: Some(17_242),
-        completeness_ppm: Some(983_050),
-        staleness_ms: Some(0),
-        latency_us: Some(LatencyQuantiles { p50: 20_095, p90: 30_207, p95: 31_999, p99: 80_383, max: 80_383 }),
-    }
-}
-
-pub fn health_message() -> HealthMessage {
-    HealthMessage {
-        target: name("checkout"),
-        state: TargetState::Up,
-        at: "2026-01-01T00:05:00Z".to_owned(),
-        reason: "the latest check passed".to_owned(),
-    }
-}
-
-pub fn alert_message() -> AlertMessage {
-    AlertMessage {
-        id: "a2".into(),
-        slo: name("checkout-availability"),
-        state: AlertState::Firing,
-        severity: Some(name("page")),
-        long: "1h".to_owned(),
-        short: "5m".to_owned(),
-        at: "2026-01-01T00:00:00Z".to_owned(),
-        reason: "burn rate 15 in 1h and 20 in 5m: both above 14.4".to_owned(),
-    }
-}
-
-pub fn gate_message() -> GateMessage {
-    GateMessage {
-        id: "0123456789abcdef".to_owned(),
-        verdict: Verdict::Pass,
-        profile: name("prod"),
-        at: "2026-01-01T00:05:00Z".to_owned(),
     }
 }
 

@@ -60,11 +60,9 @@ impl Alerts {
                 AlertState::Pending | AlertState::Resolved => tracing::info!(slo, ?state, reason, "alert"),
             }
         }
-        let mut positions = declaring.changes();
         let appended = self.writer.write(due.into_iter().map(Into::into).collect()).await?;
         // Until it is folded the same changes are due.
-        let folded = positions.wait_for(|position| *position >= appended.seq);
-        let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
+        declaring.folded(appended.seq, TICK).await;
         Ok(())
     }
 }

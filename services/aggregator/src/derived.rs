@@ -2,7 +2,7 @@
 //!
 //! They are over all partitions, or not at all: whoever publishes them follows every one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub struct Derived {
     pub clock: WallClock,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Published {
     windows: TimeNs,
     health: BTreeMap<Name, (TargetState, TimeNs)>,
@@ -55,7 +55,7 @@ struct Published {
 }
 
 impl Derived {
-    /// Publishes what is due until `shutdown`. What fails is due again later.
+    /// Publishes what is due until `shutdown`. When a message fails, all that were due with it are due again in a second.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut published = Published::default();
         let mut ticks = Ticks::until(shutdown);
@@ -70,9 +70,11 @@ impl Derived {
         if !self.projections.are_live() {
             return Ok(());
         }
-        for (subject, payload) in self.due_messages(published, (self.clock)())? {
+        let mut then = published.clone();
+        for (subject, payload) in self.due_messages(&mut then, (self.clock)())? {
             self.publisher.publish(subject, payload).await?;
         }
+        *published = then;
         Ok(())
     }
 
@@ -95,23 +97,13 @@ impl Derived {
                     published.health.insert(target.name.clone(), (state, now));
                 }
             }
-            let decisions = &view.declarations().gate_decisions;
-            let known = published.gate.get_or_insert_with(|| {
-                decisions.back().map(|gate| gate.id.to_string()).unwrap_or_default() // Those before this start are old news.
-            });
-            let fresh = decisions.iter().rev().take_while(|gate| gate.id.as_str() != known.as_str());
-            for gate in fresh.collect::<Vec<_>>().into_iter().rev() {
+            let declared = view.declarations();
+            for gate in new_since(&mut published.gate, &declared.gate_decisions, |gate| &gate.id) {
                 let (id, profile) = (gate.id.to_string(), gate.profile.clone());
                 let message = GateMessage { id, verdict: gate.verdict, profile, at: rfc3339(gate.at_ns) };
                 push(&mut messages, subject::GATE.to_owned(), &message);
-                published.gate = Some(gate.id.to_string());
             }
-            let alerts = &view.declarations().alerts;
-            let known = published
-                .alert
-                .get_or_insert_with(|| alerts.back().map(|alert| alert.id.to_string()).unwrap_or_default());
-            let fresh = alerts.iter().rev().take_while(|alert| alert.id.as_str() != known.as_str());
-            for alert in fresh.collect::<Vec<_>>().into_iter().rev() {
+            for alert in new_since(&mut published.alert, &declared.alerts, |alert| &alert.id) {
                 let message = AlertMessage {
                     id: alert.id.to_string(),
                     slo: alert.slo.clone(),
@@ -123,7 +115,6 @@ impl Derived {
                     reason: alert.reason.clone(),
                 };
                 push(&mut messages, subject::alert(&alert.slo), &message);
-                published.alert = Some(alert.id.to_string());
             }
         })?;
         if windows_due {
@@ -133,6 +124,20 @@ impl Derived {
     }
 }
 
+/// Those of `all` after the one whose id is `last`, oldest first, and notes the newest. Those before this start are old
+/// news.
+fn new_since<'a, T>(
+    last: &mut Option<String>,
+    all: &'a VecDeque<T>,
+    id: impl Fn(&T) -> &str,
+) -> impl Iterator<Item = &'a T> {
+    let newest = all.back().map(|one| id(one).to_owned());
+    let known = last.take().or_else(|| newest.clone()).unwrap_or_default();
+    let fresh = all.iter().rev().take_while(|one| id(one) != known).count();
+    *last = newest.or(Some(known));
+    all.iter().skip(all.len() - fresh)
+}
+
 /// The message in MessagePack, and in JSON on the sibling subject.
 #[expect(clippy::expect_used, reason = "string keys only, in memory")]
 fn push(messages: &mut Vec<(String, Bytes)>, subject: String, message: &impl serde::Serialize) {
@@ -140,3 +145,6 @@ fn push(messages: &mut Vec<(String, Bytes)>, subject: String, message: &impl ser
     messages.push((subject::json_sibling(&subject), json.into()));
     messages.push((subject, to_msgpack(message).into()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,9 +128,7 @@ impl Duties {
             };
             let appended = self.writer.write(entries.into_iter().map(report).collect()).await?;
             // Until the report is folded the same frames would be reported again.
-            let mut positions = self.projection.changes();
-            let folded = positions.wait_for(|position| *position >= appended.seq);
-            let _late_is_harmless = tokio::time::timeout(TICK, folded).await;
+            self.projection.folded(appended.seq, TICK).await;
         }
         Ok(())
     }

@@ -94,14 +94,15 @@ pub enum FollowError {
 impl Follow {
     /// Follows the log until `shutdown`, then makes a last checkpoint.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), FollowError> {
+        // Nothing is counted anew once nothing is followed.
+        let counting = CancellationToken::new();
         let leaves = Leaves {
             log: Arc::clone(&self.log),
             archives: self.recorder.as_ref().map(|recorder| recorder.dir().to_owned()),
             partition: self.projection.partition(),
+            shutdown: counting.clone(),
         };
-        // Nothing is counted anew once nothing is followed.
-        let counting = CancellationToken::new();
-        let counted = keep_counted(self.projection.clone(), leaves, counting.clone());
+        let counted = keep_counted(self.projection.clone(), leaves);
         let followed = async {
             let result = self.follow(&shutdown).await;
             counting.cancel();
@@ -336,12 +337,12 @@ impl Follow {
 }
 
 /// The log is another one when its stream was deleted and made anew meanwhile.
-fn still_is(bounds: &Bounds, now: Bounds) -> Result<(), ReadError> {
+pub(crate) fn still_is(bounds: &Bounds, now: Bounds) -> Result<(), ReadError> {
     if now.incarnation == bounds.incarnation { Ok(()) } else { Err(ReadError::Closed) }
 }
 
 /// The next batch; after a silence `None`, once the log has said that it is there.
-async fn next_or_proof_of_life(
+pub(crate) async fn next_or_proof_of_life(
     reader: &mut dyn LogReader,
     log: &dyn EventLog,
     bounds: &Bounds,

@@ -1,6 +1,9 @@
 //! The figures of the pages as Prometheus gauges, set when somebody scrapes.
 
-use metrics::{Gauge, gauge};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use metrics::{Key, Label, Level, Metadata, with_recorder};
 use spark_core::slo::ObjectiveView;
 use spark_core::view::{TargetView, View};
 use spark_core::window::Window;
@@ -15,74 +18,105 @@ const WINDOWS: [Window; 2] = [Window::M5, Window::H1];
 /// The label of figures over the default selection.
 const OVER_ALL: &str = "*";
 
-/// Sets the gauges to what `projections` show at `at`; to no value where that can't be trusted.
-pub fn set(projections: &Projections, at: TimeNs) {
-    let mut values = Vec::new();
-    let is_good = projections.view(at, |view| values = take(&view)).is_ok();
-    for (gauge, value) in values {
-        gauge.set(if is_good { value } else { f64::NAN });
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// Sets the gauges.
+pub struct Gauges {
+    projections: Projections,
+    /// What was set last. A gauge can't be taken back: one whose target or objective is gone has no value from then on.
+    set: Mutex<Vec<Key>>,
+}
+
+impl Gauges {
+    /// Those of what `projections` show.
+    pub fn of(projections: Projections) -> Self {
+        Self { projections, set: Mutex::default() }
+    }
+
+    /// Sets the gauges to the figures at `at`; to no value where these can't be trusted.
+    pub fn set(&self, at: TimeNs) {
+        let mut figures = Figures::default();
+        let is_good = self.projections.view(at, |view| figures.take(&view)).is_ok();
+        let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in set.iter().filter(|key| !figures.0.contains_key(key)) {
+            set_gauge(gone, f64::NAN);
+        }
+        for (key, value) in &figures.0 {
+            set_gauge(key, if is_good { *value } else { f64::NAN });
+        }
+        *set = figures.0.into_keys().collect();
     }
 }
 
-fn take(view: &View<'_>) -> Vec<(Gauge, f64)> {
-    let mut values = Vec::new();
-    for target in view.targets() {
-        let up = match target.state {
-            TargetState::Up => 1.0,
-            TargetState::Down => 0.0,
-            TargetState::Unknown => f64::NAN,
-        };
-        values.push((gauge!(metric::TARGET_UP, "target" => target.name.to_string()), up));
-        take_target(&mut values, view, target.name, std::slice::from_ref(&target), target.staleness_us);
-    }
-    if let Ok(slo) = view.slo(None) {
-        take_target(&mut values, view, OVER_ALL, &slo.targets, slo.staleness_us);
-    }
-    view.objectives().iter().for_each(|objective| take_objective(&mut values, objective));
-    values
+fn set_gauge(key: &Key, value: f64) {
+    with_recorder(|recorder| recorder.register_gauge(key, &METADATA)).set(value);
 }
 
-fn take_objective(values: &mut Vec<(Gauge, f64)>, view: &ObjectiveView<'_>) {
-    let slo = || ("slo", view.objective.name.to_string());
-    let left = view.budget.map_or(f64::NAN, |budget| budget.left_ppm() as f64 / 1e6);
-    values.push((gauge!(metric::SLO_BUDGET_REMAINING, &[slo()]), left));
-    for burn in &view.burns {
-        let rate = burn.rate_milli.map_or(f64::NAN, |milli| milli as f64 / 1e3);
-        values.push((gauge!(metric::SLO_BURN_RATE, &[slo(), ("window", burn.window.to_string())]), rate));
-    }
-    for alert in &view.alerts {
-        let state = match alert.state() {
-            Some(AlertState::Firing) => 2.0,
-            Some(AlertState::Pending) => 1.0,
-            Some(AlertState::Resolved) | None => 0.0,
-        };
-        let windows = format!("{}/{}", alert.alert.long, alert.alert.short);
-        let labels = [slo(), ("severity", alert.alert.severity.to_string()), ("windows", windows)];
-        values.push((gauge!(metric::SLO_ALERT, &labels), state));
-    }
-}
+#[derive(Default)]
+struct Figures(BTreeMap<Key, f64>);
 
-fn take_target(
-    values: &mut Vec<(Gauge, f64)>,
-    view: &View<'_>,
-    label: &str,
-    targets: &[TargetView<'_>],
-    staleness_us: Option<u64>,
-) {
-    // NaN is Prometheus's own "no value": a missing figure never reads as a good one.
-    let or_nan = |figure: Option<u64>, unit: f64| figure.map_or(f64::NAN, |figure| figure as f64 / unit);
-    values.push((gauge!(metric::SLO_STALENESS, "target" => label.to_owned()), or_nan(staleness_us, 1e6)));
-    for window in WINDOWS {
-        let Ok(figures) = view.window_over(targets, window) else { continue };
-        let labels = [("target", label.to_owned()), ("window", window.to_string())];
-        values.push((gauge!(metric::SLO_OBSERVATIONS, &labels), figures.tally.count() as f64));
-        values.push((gauge!(metric::SLO_ERROR_RATIO, &labels), or_nan(figures.error_rate_ppm(), 1e6)));
-        values.push((gauge!(metric::SLO_COMPLETENESS, &labels), or_nan(figures.completeness_ppm(), 1e6)));
-        // Prometheus keeps the label `quantile` for summaries; these are gauges of a rolling window.
-        for (quantile, ppm) in [("0.5", 500_000), ("0.95", 950_000), ("0.99", 990_000)] {
-            let value = or_nan(figures.tally.latencies.quantile_us(ppm), 1e6);
-            let [target, window] = labels.clone();
-            values.push((gauge!(metric::SLO_LATENCY, &[target, window, ("q", quantile.to_owned())]), value));
+impl Figures {
+    fn put<const N: usize>(&mut self, name: &'static str, labels: [(&'static str, String); N], value: f64) {
+        let labels: Vec<Label> = labels.iter().map(Label::from).collect();
+        self.0.insert(Key::from_parts(name, labels), value);
+    }
+
+    fn take(&mut self, view: &View<'_>) {
+        for target in view.targets() {
+            let up = match target.state {
+                TargetState::Up => 1.0,
+                TargetState::Down => 0.0,
+                TargetState::Unknown => f64::NAN,
+            };
+            self.put(metric::TARGET_UP, [("target", target.name.to_string())], up);
+            self.take_targets(view, target.name, std::slice::from_ref(&target), target.staleness_us);
+        }
+        if let Ok(slo) = view.slo(None) {
+            self.take_targets(view, OVER_ALL, &slo.targets, slo.staleness_us);
+        }
+        view.objectives().iter().for_each(|objective| self.take_objective(objective));
+    }
+
+    fn take_targets(&mut self, view: &View<'_>, label: &str, targets: &[TargetView<'_>], staleness_us: Option<u64>) {
+        let target = || ("target", label.to_owned());
+        self.put(metric::SLO_STALENESS, [target()], or_nan(staleness_us, 1e6));
+        for window in WINDOWS {
+            let Ok(figures) = view.window_over(targets, window) else { continue };
+            let labels = || [target(), ("window", window.to_string())];
+            self.put(metric::SLO_OBSERVATIONS, labels(), figures.tally.count() as f64);
+            self.put(metric::SLO_ERROR_RATIO, labels(), or_nan(figures.error_rate_ppm(), 1e6));
+            self.put(metric::SLO_COMPLETENESS, labels(), or_nan(figures.completeness_ppm(), 1e6));
+            // Prometheus keeps the label `quantile` for summaries; these are gauges of a rolling window.
+            for (quantile, ppm) in [("0.5", 500_000), ("0.95", 950_000), ("0.99", 990_000)] {
+                let [target, window] = labels();
+                let value = or_nan(figures.tally.latencies.quantile_us(ppm), 1e6);
+                self.put(metric::SLO_LATENCY, [target, window, ("q", quantile.to_owned())], value);
+            }
         }
     }
+
+    fn take_objective(&mut self, view: &ObjectiveView<'_>) {
+        let slo = || ("slo", view.objective.name.to_string());
+        let left = view.budget.map_or(f64::NAN, |budget| budget.left_ppm() as f64 / 1e6);
+        self.put(metric::SLO_BUDGET_REMAINING, [slo()], left);
+        for burn in &view.burns {
+            let labels = [slo(), ("window", burn.window.to_string())];
+            self.put(metric::SLO_BURN_RATE, labels, or_nan(burn.rate_milli, 1e3));
+        }
+        for alert in &view.alerts {
+            let state = match alert.state() {
+                Some(AlertState::Firing) => 2.0,
+                Some(AlertState::Pending) => 1.0,
+                Some(AlertState::Resolved) | None => 0.0,
+            };
+            let windows = format!("{}/{}", alert.alert.long, alert.alert.short);
+            let labels = [slo(), ("severity", alert.alert.severity.to_string()), ("windows", windows)];
+            self.put(metric::SLO_ALERT, labels, state);
+        }
+    }
+}
+
+/// NaN is Prometheus's own "no value": a missing figure never reads as a good one.
+fn or_nan(figure: Option<u64>, unit: f64) -> f64 {
+    figure.map_or(f64::NAN, |figure| figure as f64 / unit)
 }

@@ -1,7 +1,10 @@
 //! The projection: a state and its store behind one lock, with what readers and the page need to know about the fold.
 
+mod tally;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use spark_core::bucket::{BucketStore, MemoryBuckets};
 use spark_core::config::Config;
@@ -12,7 +15,9 @@ use spark_core::view::{DECLARING, Part, View};
 use spark_eventlog::{Bounds, Recorded};
 use spark_schemas::{TimeNs, metric};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use self::tally::BatchTally;
 use crate::follow::describe;
 use crate::status::{FoldStatus, Phase, StoreGone};
 use crate::store::{self, Damage, Store, StoreError};
@@ -163,6 +168,13 @@ impl Projection {
         self.0.position.subscribe()
     }
 
+    /// Waits until `seq` is folded, but no longer than `at_most`: for those who wrote it and are to see it next.
+    pub async fn folded(&self, seq: u64, at_most: Duration) {
+        let mut positions = self.changes();
+        let folded = positions.wait_for(|position| *position >= seq);
+        let _late_is_harmless = timeout(at_most, folded).await;
+    }
+
     /// Looks at the state from the instant `at`. The fold waits meanwhile: keep it short.
     pub fn view<R>(&self, at: TimeNs, look: impl FnOnce(View<'_>) -> R) -> Result<R, StoreGone> {
         let inner = self.read();
@@ -208,14 +220,6 @@ impl Projection {
         }
         self.0.position.send_replace(position);
         Ok(())
-    }
-
-    /// Damages the store beneath the fold.
-    #[cfg(test)]
-    pub(crate) fn spoil_store(&self) {
-        if let Buckets::Stored(store) = &self.read().buckets {
-            store.disk().spoil_pages();
-        }
     }
 
     /// Whether the store takes no checkpoint any more, and would after [`Projection::reopen`]: its disk has room again.
@@ -385,60 +389,5 @@ impl Projection {
     }
 }
 
-#[derive(Default)]
-struct BatchTally {
-    frames: u64,
-    observations: u64,
-    duplicates: u64,
-    rejected: u64,
-}
-
-impl BatchTally {
-    fn add(&mut self, applied: &Applied) {
-        match applied {
-            Applied::Counted { observations } => {
-                self.frames += 1;
-                self.observations += observations;
-            }
-            Applied::Duplicate => self.duplicates += 1,
-            Applied::Rejected { .. } => self.rejected += 1,
-            Applied::Gap | Applied::Old => {}
-        }
-    }
-
-    fn export(&self) {
-        metrics::counter!(metric::FOLD_FRAMES).increment(self.frames);
-        metrics::counter!(metric::FOLD_OBSERVATIONS).increment(self.observations);
-        metrics::counter!(metric::FOLD_DUPLICATES).increment(self.duplicates);
-        metrics::counter!(metric::FOLD_REJECTED).increment(self.rejected);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Health and pages say how the fold is from inside a view, while the fold waits for its turn to write.
-    #[test]
-    fn who_looks_may_ask_how_the_fold_is_while_a_writer_waits() {
-        let projection = Projection::in_memory(0);
-        let (told, asked) = mpsc::channel();
-        thread::spawn(move || {
-            let status = projection.view(TimeNs(0), |_| {
-                let writer = projection.clone();
-                thread::spawn(move || writer.begin("EVENTS@1"));
-                // Nobody gets in any more once a writer waits.
-                while projection.0.inner.try_read().is_ok() {
-                    thread::yield_now();
-                }
-                projection.status()
-            });
-            told.send(status.unwrap().position)
-        });
-        assert_eq!(asked.recv_timeout(Duration::from_secs(30)), Ok(0), "neither goes on");
-    }
-}
+mod tests;

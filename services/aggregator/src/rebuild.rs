@@ -273,12 +273,11 @@ impl Rebuild {
 
 impl Folding {
     fn advance(&mut self, to: &StreamPosition, progress: &mut impl FnMut()) -> Result<(), RebuildError> {
-        let is_ahead = self.state.head().origin != to.origin && self.later.iter().all(|kept| kept.origin != to.origin);
-        if is_ahead && self.state.head().sealed.iter().any(|sealed| sealed.origin == to.origin) {
-            return Err(RebuildError::Passed(to.clone()));
-        }
-        if is_ahead {
-            return Err(self.not_reached(to));
+        let head = self.state.head();
+        let is_to_come = head.origin == to.origin || self.later.iter().any(|kept| kept.origin == to.origin);
+        if !is_to_come {
+            let is_past = head.sealed.iter().any(|sealed| sealed.origin == to.origin);
+            return Err(if is_past { RebuildError::Passed(to.clone()) } else { self.not_reached(to) });
         }
         while self.state.head().origin != to.origin || self.state.head().position < to.seq {
             let Some(leaf) = self.leaves.as_mut().and_then(Iterator::next) else {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use spark_core::ledger::{Recounted, Recounter, Stretch};
 use spark_eventlog::archive::View;
-use spark_eventlog::{EventLog, ReadError, Recorded};
+use spark_eventlog::{Bounds, EventLog, ReadError, Recorded};
 use spark_schemas::LeafError;
 use tokio_util::sync::CancellationToken;
 
-use crate::follow::describe;
+use crate::follow::{describe, next_or_proof_of_life, still_is};
 use crate::recorder::{Recorder, RecorderError};
 use crate::ticks::Ticks;
 use crate::{Phase, Projection};
@@ -22,6 +22,8 @@ pub(crate) struct Leaves {
     pub(crate) archives: Option<PathBuf>,
     /// The partition.
     pub(crate) partition: u16,
+    /// Nothing more is read then.
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// Why leaves were not read. All is tried again.
@@ -41,9 +43,9 @@ enum RecountError {
     Panicked(#[from] tokio::task::JoinError),
 }
 
-/// Keeps the objectives in force counted, until `shutdown`.
-pub(crate) async fn keep_counted(projection: Projection, leaves: Leaves, shutdown: CancellationToken) {
-    let mut ticks = Ticks::until(shutdown.clone());
+/// Keeps the objectives in force counted, until `leaves.shutdown`.
+pub(crate) async fn keep_counted(projection: Projection, leaves: Leaves) {
+    let mut ticks = Ticks::until(leaves.shutdown.clone());
     while ticks.next().await {
         let syncing = projection.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || syncing.sync_objectives()).await {
@@ -56,7 +58,7 @@ pub(crate) async fn keep_counted(projection: Projection, leaves: Leaves, shutdow
         let Some(recounter) = projection.recounter() else { continue };
         let counted = tokio::select! {
             counted = leaves.count(recounter) => counted,
-            () = shutdown.cancelled() => return,
+            () = leaves.shutdown.cancelled() => return,
         };
         let finished = match counted {
             Ok(recounted) => {
@@ -75,11 +77,11 @@ pub(crate) async fn keep_counted(projection: Projection, leaves: Leaves, shutdow
 impl Leaves {
     async fn count(&self, mut recounter: Recounter) -> Result<Recounted, RecountError> {
         let mut is_complete = true;
-        let log = self.log.bounds().await?.incarnation;
+        let bounds = self.log.bounds().await?;
         for stretch in recounter.stretches().to_vec() {
             let is_whole;
-            (recounter, is_whole) = if stretch.origin == log || stretch.origin.is_empty() {
-                self.read_log(recounter, &stretch).await?
+            (recounter, is_whole) = if stretch.origin == bounds.incarnation || stretch.origin.is_empty() {
+                self.read_log(recounter, &stretch, &bounds).await?
             } else {
                 self.read_archive(recounter, stretch).await?
             };
@@ -88,16 +90,24 @@ impl Leaves {
         Ok(recounter.finish(is_complete))
     }
 
-    /// Reads the stretch from the log; says whether all of it was there.
-    async fn read_log(&self, mut recounter: Recounter, stretch: &Stretch) -> Result<(Recounter, bool), RecountError> {
+    /// Reads the stretch from the log `bounds`; says whether all of it was there.
+    async fn read_log(
+        &self,
+        mut recounter: Recounter,
+        stretch: &Stretch,
+        bounds: &Bounds,
+    ) -> Result<(Recounter, bool), RecountError> {
         let (mut reader, is_whole) = match self.log.read(stretch.first_seq).await {
             Err(ReadError::Gone { first_seq, .. }) if first_seq > stretch.last_seq => return Ok((recounter, false)),
             Err(ReadError::Gone { first_seq, .. }) => (self.log.read(first_seq).await?, false),
             reader => (reader?, true),
         };
+        // It may have been made anew before the reader was made.
+        still_is(bounds, self.log.bounds().await?)?;
         let (log, last_seq) = (stretch.log, stretch.last_seq);
         loop {
-            let batch = reader.next_batch().await?;
+            let batch = next_or_proof_of_life(reader.as_mut(), self.log.as_ref(), bounds).await?;
+            let Some(batch) = batch else { continue };
             let is_end = batch.last().is_some_and(|frame| frame.seq >= last_seq);
             recounter = tokio::task::spawn_blocking(move || {
                 batch
@@ -120,13 +130,16 @@ impl Leaves {
         stretch: Stretch,
     ) -> Result<(Recounter, bool), RecountError> {
         let Some(dir) = self.archives.clone() else { return Ok((recounter, false)) };
-        let partition = self.partition;
+        let (partition, shutdown) = (self.partition, self.shutdown.clone());
         let reading = move || {
             let archives = Recorder::open(dir, partition)?;
             let Some(kept) = archives.kept().iter().find(|kept| kept.origin == stretch.origin) else {
                 return Ok((recounter, false));
             };
             for leaf in View::open(&kept.dir)?.leaves(stretch.first_seq)? {
+                if shutdown.is_cancelled() {
+                    return Err(ReadError::Closed.into()); // A service that ends waits for this.
+                }
                 let frame = Recorded::from_leaf(&leaf?)?;
                 if frame.seq > stretch.last_seq {
                     break;
@@ -138,3 +151,6 @@ impl Leaves {
         tokio::task::spawn_blocking(reading).await?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub use disk::{Checkpoint, Disk};
 use disk::{Commit, Evicted, Key, Pages, Version, page_key, series_key};
 
 /// The layout of the trees; another number is rebuilt.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Damaged stores that are kept for somebody to look at.
 const ASIDES_MAX: u32 = 8;
 /// What a disk that was full must take before the store is opened anew: sled grows its files by half a mebibyte.

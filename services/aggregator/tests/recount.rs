@@ -17,7 +17,7 @@ use spark_core::slo::{Counts, Standing};
 use spark_eventlog::archive::{Archive, ArchiveOptions};
 use spark_eventlog::clock::{self, wall_now};
 use spark_eventlog::{EventLog, Outgoing};
-use spark_schemas::event::{Maintenance, MaintenanceAction, Observed, Outcome, Phases};
+use spark_schemas::event::{Maintenance, MaintenanceAction, Observed};
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
 use support::{OBJECTIVES, declaration};
 use tokio_util::sync::CancellationToken;
@@ -45,18 +45,8 @@ impl Log {
     /// One observation for each of `slots`, every other one slow; a run of its own for each log.
     async fn observe(&mut self, run: u8, slots: impl Iterator<Item = TimeNs>) -> (u64, Frame) {
         let observed = |(n, slot_ns): (usize, TimeNs)| {
-            Event::Observed(Observed {
-                target: Name::new("shop").unwrap(),
-                slot_ns,
-                started_ns: slot_ns,
-                latency_us: if n.is_multiple_of(2) { 100_000 } else { 100_001 },
-                outcome: Outcome::Ok,
-                reason: None,
-                detail: None,
-                status: None,
-                phases: Phases::default(),
-                certificate_expires_ns: None,
-            })
+            let latency_us = if n.is_multiple_of(2) { 100_000 } else { 100_001 };
+            Observed::passed(Name::new("shop").unwrap(), slot_ns, latency_us).into()
         };
         let frame = Frame {
             v: FRAME_VERSION,

@@ -10,6 +10,7 @@ pub mod config;
 pub mod fold;
 pub mod gate;
 pub mod health;
+mod json;
 pub mod judge;
 pub mod latency;
 pub mod ledger;
@@ -25,6 +26,13 @@ pub mod units;
 mod varint;
 pub mod view;
 pub mod window;
+
+use sha2::{Digest as _, Sha256};
+
+/// What an event is known by: the first half of SHA-256 over its content, in hex.
+pub(crate) fn identity(content: &[u8]) -> String {
+    hex(&Sha256::digest(content)[..16])
+}
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {

@@ -83,7 +83,7 @@ fn waivers_of_nothing_for_ever_or_without_a_reason_are_refused() {
     let known = "there are: ui.up, executor.up, healthz.status, healthz.slo.latencyP95, healthz.slo.errorRate, \
                  healthz.slo.staleness";
     assert_refused(&waiver("ui", until, "x"), (6, 9), &format!("no check \"ui\"; {known}"));
-    let never = "\"never\" is not an instant: write RFC 3339, such as \"2027-01-31T18:00:00Z\"";
+    let never = "\"never\" is no instant; write RFC 3339 such as \"2026-11-23T20:00:00Z\"";
     assert_refused(&waiver("ui.up", "\"never\"", "x"), (7, 9), never);
     assert_refused(&waiver("ui.up", until, " "), (8, 10), "reason must say something");
     let twice = waiver("ui.up", until, "x") + &waiver("ui.up", until, "y").replace(DEV, "");

@@ -8,18 +8,10 @@ use spark_core::gate::{self, Circumstances};
 use spark_schemas::TimeNs;
 use spark_schemas::event::CheckVerdict::{self, Fail, NoData, Pass, Warn};
 use spark_schemas::event::Outcome::{Fail as Failed, Ok as Passed};
-use support::spark::{Spark, check, circumstances};
+use support::spark::{Spark, TARGETS, check, circumstances};
 use support::{DAY, SECOND, START, name};
 
-const CONFIG: &str = r#"
-[[target]]
-name = "ui"
-url = "http://ui.example/"
-role = "ui"
-[[target]]
-name = "executor"
-url = "http://executor.example/"
-role = "executor"
+const OBJECTIVE: &str = r#"
 [[slo]]
 name = "shop"
 sli = "availability"
@@ -40,9 +32,13 @@ name = "burn"
 burn_rate = { slo = "shop", window = "1h", below = "1.1", warn = "0.5" }
 "#;
 
+fn config() -> Config {
+    Config::from_toml(&format!("{TARGETS}{OBJECTIVE}")).unwrap()
+}
+
 /// A hundred observations in the last 500 s, of which so many failed; the newest did not.
 fn spark_with_failures(failed: u64) -> Spark {
-    let mut spark = Spark::configured(&Config::from_toml(CONFIG).unwrap());
+    let mut spark = Spark::configured(&config());
     spark.schedule(&["ui", "executor"]);
     for n in 0..50 {
         let slot = TimeNs(START.0 - (49 - n) * 10 * SECOND);
@@ -83,7 +79,7 @@ fn an_objective_is_judged_by_its_share_its_budget_and_its_pace() {
 
 #[test]
 fn an_objective_without_events_is_no_data() {
-    let nothing_yet = Spark::configured(&Config::from_toml(CONFIG).unwrap()).decide(START);
+    let nothing_yet = Spark::configured(&config()).decide(START);
     let long_after = spark_with_failures(0).decide(TimeNs(START.0 + DAY));
     for decided in [nothing_yet, long_after] {
         for id in ["met", "left", "burn"] {
@@ -98,7 +94,8 @@ fn an_objective_without_events_is_no_data() {
 fn an_objective_that_is_counted_anew_is_no_data_and_the_decision_says_so() {
     let mut spark = spark_with_failures(0);
     // Its events were folded by other rules.
-    spark.apply(&Config::from_toml(&CONFIG.replace("\"availability\"", "{ latency = \"1s\" }")).unwrap());
+    let slower = OBJECTIVE.replace("\"availability\"", "{ latency = \"1s\" }");
+    spark.apply(&Config::from_toml(&format!("{TARGETS}{slower}")).unwrap());
     let decided = spark.decide(START);
     for id in ["met", "left", "burn"] {
         assert_eq!(check(&decided, id).verdict, NoData);

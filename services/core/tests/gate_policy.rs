@@ -13,27 +13,14 @@ use spark_schemas::event::{
     CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckVerdict, ConfigApplied, GateDecided, Verdict,
 };
 use spark_schemas::{Class, TimeNs};
-use support::spark::{AGENT, Spark, check};
+use support::spark::{AGENT, Spark, TARGETS, check};
 use support::{HOUR, MINUTE, SECOND, START, observed, target_list};
 
-const TARGETS: &str = r#"
-[[target]]
-name = "ui"
-url = "http://ui.example/"
-role = "ui"
-[[target]]
-name = "executor"
-url = "http://executor.example/"
-role = "executor"
-[profiles.dev]
-latency_p95 = "150ms"
-error_rate = "5%"
-staleness = "30s"
-"#;
+const DEV: &str = "[profiles.dev]\nlatency_p95 = \"150ms\"\nerror_rate = \"5%\"\nstaleness = \"30s\"\n";
 
 /// The configuration of the other tests with more about the profile `dev`.
 fn with(more: &str) -> Config {
-    Config::from_toml(&format!("{TARGETS}{more}")).unwrap()
+    Config::from_toml(&format!("{TARGETS}{DEV}{more}")).unwrap()
 }
 
 fn completeness(min: &str, warn: &str) -> Config {
@@ -137,7 +124,7 @@ fn figures_that_no_clock_or_division_could_give_never_pass() {
     assert_ne!(decided.verdict, Verdict::Pass);
     for text in ["NaN%", "nan", "inf%", "-1%", "1e9%", "%", ""] {
         let toml = format!(
-            "{TARGETS}[[profiles.dev.check]]\nname = \"e\"\ncompleteness = {{ window = \"5m\", min = \"{text}\" }}\n"
+            "{TARGETS}{DEV}[[profiles.dev.check]]\nname = \"e\"\ncompleteness = {{ window = \"5m\", min = \"{text}\" }}\n"
         );
         let error = Config::from_toml(&toml).unwrap_err();
         assert_eq!((error.line, error.column), (16, 39), "{error}");
@@ -249,7 +236,7 @@ fn a_score_of_nothing_is_no_data() {
 fn a_waiver_lifts_missing_data_until_it_expires() {
     let one = |until| {
         let targets = TARGETS.replace("role = \"ui\"\n", "");
-        let config = Config::from_toml(&format!("{targets}{}", waiver("ui.up", until))).unwrap();
+        let config = Config::from_toml(&format!("{targets}{DEV}{}", waiver("ui.up", until))).unwrap();
         Spark::healthy_as(&config).decide(START)
     };
     let waived = one(TimeNs(START.0 + 1));
@@ -310,9 +297,8 @@ fn a_past_instant_is_judged_as_far_as_it_is_known() {
 
 #[test]
 fn a_changed_figure_of_the_policy_shows_in_the_decision() {
-    let strict = TARGETS.replace("150ms", "149ms");
-    let (before, after) =
-        (Spark::healthy().decide(START), Spark::healthy_as(&Config::from_toml(&strict).unwrap()).decide(START));
+    let strict = Config::from_toml(&format!("{TARGETS}{}", DEV.replace("150ms", "149ms"))).unwrap();
+    let (before, after) = (Spark::healthy().decide(START), Spark::healthy_as(&strict).decide(START));
     let fields: Vec<String> = differences(&before, &after).into_iter().map(|difference| difference.field).collect();
     assert!(fields.contains(&"checks[healthz.slo.latencyP95].threshold".to_owned()), "{fields:?}");
     assert!(fields.contains(&"policy_digest".to_owned()), "{fields:?}");

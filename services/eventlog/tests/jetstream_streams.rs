@@ -218,4 +218,10 @@ async fn the_streams_say_how_many_partitions_there_are() {
         done.iter().map(|one| &one.outcome).collect::<Vec<_>>(),
         [&Outcome::Created, &Outcome::Unchanged, &Outcome::Unchanged]
     );
+    // The last alone is enough.
+    for stream in ["EVENTS", "EVENTS-1"] {
+        admin.delete_stream(stream).await.unwrap();
+    }
+    let error = init(&client, &with(1)).await.unwrap_err();
+    assert!(matches!(error, InitError::Fewer { .. }), "{error}");
 }

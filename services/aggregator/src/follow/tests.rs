@@ -4,7 +4,7 @@ use spark_core::window::Window;
 use spark_eventlog::archive::ArchiveOptions;
 use spark_eventlog::clock;
 use spark_eventlog::writer::EventWriter;
-use spark_schemas::event::{Observed, Outcome, Phases};
+use spark_schemas::event::Observed;
 use spark_schemas::{Boot, Class, EventSubject, Name, TimeNs};
 use tokio::task::JoinHandle;
 
@@ -16,18 +16,7 @@ const TARGET: &str = "checkout";
 const SOON: Duration = Duration::from_secs(20);
 
 fn observed(slot: TimeNs) -> Observed {
-    Observed {
-        target: Name::new(TARGET).unwrap(),
-        slot_ns: slot,
-        started_ns: slot,
-        latency_us: 7_000,
-        outcome: Outcome::Ok,
-        reason: None,
-        detail: None,
-        status: None,
-        phases: Phases::default(),
-        certificate_expires_ns: None,
-    }
+    Observed::passed(Name::new(TARGET).unwrap(), slot, 7_000)
 }
 
 /// A log on disk and a projection that follows it.

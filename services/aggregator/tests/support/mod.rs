@@ -10,7 +10,7 @@ use spark_core::config::Config;
 use spark_core::slo::Counts;
 use spark_core::window::Window;
 use spark_eventlog::Recorded;
-use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
+use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, TargetSchedule, Targets};
 use spark_schemas::{Boot, Class, Clock, Event, EventSubject, FRAME_VERSION, Frame, Name, TimeNs};
 
 pub const INCARNATION: &str = "EVENTS@2026-01-01T00:00:00Z";
@@ -58,18 +58,11 @@ fn event(random: &mut Random, now: TimeNs) -> Event {
             let schedule = TargetSchedule { target, interval_us: 5_000_000, offset_us: random.below(5_000_000) };
             Event::Targets(Targets { from_ns: slot, part: 0, parts: 1, targets: vec![schedule] })
         }
-        _ => Event::Observed(Observed {
-            target,
-            slot_ns: slot,
-            started_ns: slot,
-            latency_us: random.below(200_000),
-            outcome: if random.below(5) == 0 { Outcome::Fail } else { Outcome::Ok },
-            reason: None,
-            detail: None,
-            status: None,
-            phases: Phases::default(),
-            certificate_expires_ns: None,
-        }),
+        _ => {
+            let passed = Observed::passed(target, slot, random.below(200_000));
+            let outcome = if random.below(5) == 0 { Outcome::Fail } else { Outcome::Ok };
+            Event::Observed(Observed { outcome, ..passed })
+        }
     }
 }
 
@@ -95,7 +88,8 @@ pub fn declaration(seq: u64, events: Vec<Event>) -> Frame {
     Frame { v: FRAME_VERSION, agent, boot, seq, clock: Clock::default(), events }
 }
 
-fn recorded(seq: u64, received_ns: u64, class: Class, frame: &Frame) -> Recorded {
+/// `frame` as the log has it.
+pub fn recorded(seq: u64, received_ns: u64, class: Class, frame: &Frame) -> Recorded {
     let subject = EventSubject { partition: 0, agent: frame.agent.clone(), class };
     Recorded {
         seq,

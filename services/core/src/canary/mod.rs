@@ -6,7 +6,6 @@
 mod probed;
 mod sampler;
 
-use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{
     CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckResult, Deployment, StreamPosition, TimeSpan,
 };
@@ -17,6 +16,7 @@ pub use sampler::{Sampler, Samples};
 
 use crate::config::Canary;
 use crate::gate;
+use crate::json;
 use crate::judge;
 
 /// An observation that the log received later than this after its side ended is left out, so that a range has an end.
@@ -119,7 +119,7 @@ impl Selection {
             candidate: side(self.candidate, &samples.candidate),
             deployment: self.deployment,
             positions,
-            settings: settings_json(&self.settings),
+            settings: json::canonical(&self.settings),
             semantics: judge::SEMANTICS,
         };
         ran(CanaryMode::Compare, checks, Some(Box::new(comparison)), circumstances)
@@ -127,10 +127,6 @@ impl Selection {
 }
 
 /// The event of a run, with an identity computed from its content.
-///
-/// # Panics
-/// Never: the event has string keys only.
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
 pub fn ran(
     mode: CanaryMode,
     checks: Vec<CheckResult>,
@@ -139,14 +135,6 @@ pub fn ran(
 ) -> CanaryRan {
     let verdict = gate::verdict(&checks);
     let mut ran = CanaryRan { id: "".into(), at_ns: at, mode, verdict, checks, by, comparison, build };
-    let content = serde_json::to_vec(&ran).expect("string keys only, in memory");
-    ran.id = crate::hex(&Sha256::digest(content)[..16]).into();
+    ran.id = crate::identity(&json::bytes(&ran)).into();
     ran
-}
-
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
-fn settings_json(settings: &Canary) -> String {
-    let mut value = serde_json::to_value(settings).expect("string keys only, in memory");
-    value.sort_all_objects();
-    value.to_string()
 }

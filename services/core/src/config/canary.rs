@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::judge;
 use crate::units::{DurationUs, RatioPpm, as_text};
 
 /// `[canary]`
@@ -54,8 +55,8 @@ impl Canary {
     /// Below this the normal approximation of the rank test is too rough (Mann and Whitney 1947 found it good from 8 on a
     /// side; ties ask for more).
     const SAMPLES_MIN: u64 = 20;
-    /// A side never has more, see `judge::SAMPLES_MAX`.
-    const SAMPLES_MAX: u64 = 200_000;
+    /// A side never has more.
+    const SAMPLES_MAX: u64 = judge::SAMPLES_MAX as u64;
 
     /// Whether nothing was said about canaries.
     pub(crate) fn is_default(&self) -> bool {

@@ -66,9 +66,10 @@ impl Objective {
         if alert.hold.0 > 0 {
             sentence += &format!(", for {}", alert.hold);
         }
-        let fastest_milli = PPM * 1_000 / self.budget_ppm().max(1);
-        if burn_rate.0 >= fastest_milli {
-            let fastest = decimal(fastest_milli, 3);
+        let budget = self.budget_ppm().max(1);
+        // Everything fails: a thousand thousandths of all, against the budget's share.
+        if u128::from(burn_rate.0) * u128::from(budget) >= u128::from(PPM * 1_000) {
+            let fastest = decimal(PPM * 1_000 / budget, 3);
             return sentence + &format!("; it can't fire: at {}, the fastest is {fastest} times.", self.objective);
         }
         let gone_us = u128::from(self.window.length_us().0) * 1_000 / u128::from(burn_rate.0.max(1));
@@ -185,6 +186,12 @@ mod tests {
                  fastest is 10 times.",
             ]
         );
+        // 300 parts per million are burned 3,333.33… times too fast when everything fails.
+        for (burn_rate, can_fire) in [("3333.333", true), ("3333.334", false)] {
+            let alert = format!("{{ severity = 'page', long = '1h', short = '5m', burn_rate = '{burn_rate}' }}");
+            let text = format!("{}alerts = [{alert}]\n", OBJECTIVE.replace("99.9%", "99.97%"));
+            assert_eq!(explained(&text)[2].contains("it can't fire"), !can_fire, "{burn_rate}");
+        }
         let quiet = format!("{OBJECTIVE}alerts = []\n");
         assert_eq!(explained(&quiet)[2], "It has no alerts.");
     }

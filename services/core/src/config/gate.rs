@@ -1,19 +1,19 @@
 //! What a profile asks of the gate beyond the six checks, and what it waives by name.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use spark_schemas::Name;
 use spark_schemas::event::CanaryMode;
-use spark_schemas::{Name, TimeNs};
 
+use super::maintenance::Instant;
 use super::objective::BurnRate;
+use super::parse::{Broken, Step};
 use super::{Config, Profile};
 use crate::slo::{BURN_WINDOWS, burn_windows};
-use crate::units::{DurationUs, RatioPpm, as_text};
-use crate::view::{parse_rfc3339, rfc3339};
+use crate::units::{DurationUs, RatioPpm};
 use crate::window::Window;
+use Step::{Index, Key};
 
 /// The checks that every gate makes.
 pub const SIX: [&str; 6] = [
@@ -133,37 +133,12 @@ pub struct Waiver {
     /// The check's name.
     pub check: String,
     /// The first instant at which it no longer applies.
-    pub until: Until,
+    pub until: Instant,
     /// Why.
     pub reason: String,
     /// Who waives.
     pub by: String,
 }
-
-/// An instant as configuration writes it: RFC 3339.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Until(pub TimeNs);
-
-/// The text is no instant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an instant: write RFC 3339, such as \"2027-01-31T18:00:00Z\"")]
-pub struct UntilError(String);
-
-impl fmt::Display for Until {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&rfc3339(self.0))
-    }
-}
-
-impl FromStr for Until {
-    type Err = UntilError;
-
-    fn from_str(text: &str) -> Result<Self, UntilError> {
-        parse_rfc3339(text).map(Self).ok_or_else(|| UntilError(text.to_owned()))
-    }
-}
-
-as_text!(Until: "an instant in quotes, such as \"2027-01-31T18:00:00Z\"");
 
 /// Whether the objectives of OpenSLO documents that a configuration names are among its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,18 +148,6 @@ pub(super) enum Documents {
     /// All objectives are there.
     Read,
 }
-
-/// A broken rule: the keys below the profile that lead to it, and what is wrong.
-type Broken = (Vec<Place>, String);
-
-/// A step on the way to a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Key(&'static str),
-    Index(usize),
-}
-
-use Place::{Index, Key};
 
 impl GateCheck {
     /// What it asks; `None` unless it asks exactly one thing, which no configuration that was read does.
@@ -203,7 +166,8 @@ impl GateCheck {
     fn broken_rule(&self, config: &Config, documents: Documents) -> Option<Broken> {
         let Some(asks) = self.asks() else {
             let kinds = "objective, budget, burn_rate, canary and completeness";
-            return Some((vec![Key("name")], format!("a check has exactly one of {kinds}")));
+            let message = format!("a check has exactly one of {kinds}");
+            return Some(Broken { path: vec![Key("name")], message });
         };
         let (kind, slo) = match asks {
             Asks::Objective(met) => ("objective", Some(&met.slo)),
@@ -212,7 +176,7 @@ impl GateCheck {
             Asks::Canary(_) => ("canary", None),
             Asks::Completeness(_) => ("completeness", None),
         };
-        let broken = |key, message: String| Some((vec![Key(kind), Key(key)], message));
+        let broken = |key, message: String| Some(Broken { path: vec![Key(kind), Key(key)], message });
         if let Some(slo) = slo.filter(|slo| config.objective(slo).is_none()) {
             if documents == Documents::ToCome {
                 return None;
@@ -248,8 +212,7 @@ impl GateCheck {
                 broken("target", "target is for canaries of mode \"compare\"".to_owned())
             }
             Asks::Canary(CanaryPassed { target: Some(target), .. }) if config.target(target).is_none() => {
-                let known = names(config.targets.iter().map(|target| target.name.as_str()));
-                broken("target", format!("no target {:?}; there are: {known}", target.as_str()))
+                broken("target", config.no_target(target))
             }
             Asks::Canary(_) => None,
         }
@@ -257,25 +220,27 @@ impl GateCheck {
 }
 
 impl Profile {
-    /// The first rule that the profile's checks and waivers break.
+    /// The first rule that the profile's checks and waivers break, and the keys below the profile that lead to it.
     pub(super) fn broken_gate_rule(&self, config: &Config, documents: Documents) -> Option<Broken> {
         let mut seen = BTreeSet::new();
         for (n, check) in self.checks.iter().enumerate() {
-            let at = |places: &[Place]| [&[Key("check"), Index(n)][..], places].concat();
+            let broken = |path: Vec<Step>, message| {
+                Some(Broken { path: [Key("check"), Index(n)].into_iter().chain(path).collect(), message })
+            };
             let name = check.name.as_str();
             if name == SCORE || !seen.insert(name) {
                 let why =
                     if name == SCORE { "that is what all weights together are called" } else { "names must differ" };
-                return Some((at(&[Key("name")]), format!("a check can't be called {name:?}: {why}")));
+                return broken(vec![Key("name")], format!("a check can't be called {name:?}: {why}"));
             }
             if check.weight == Some(0) {
-                return Some((at(&[Key("weight")]), "weight must be at least 1".to_owned()));
+                return broken(vec![Key("weight")], "weight must be at least 1".to_owned());
             }
             if check.weight.is_some() && self.score_min.is_none() {
-                return Some((at(&[Key("weight")]), "a weight counts only in a profile with score_min".to_owned()));
+                return broken(vec![Key("weight")], "a weight counts only in a profile with score_min".to_owned());
             }
-            if let Some((places, message)) = check.broken_rule(config, documents) {
-                return Some((at(&places), message));
+            if let Some(Broken { path, message }) = check.broken_rule(config, documents) {
+                return broken(path, message);
             }
         }
         self.broken_score_rule().or_else(|| self.broken_waiver_rule())
@@ -290,13 +255,13 @@ impl Profile {
         } else {
             return None;
         };
-        Some((vec![Key("score_min")], message.to_owned()))
+        Some(Broken { path: vec![Key("score_min")], message: message.to_owned() })
     }
 
     fn broken_waiver_rule(&self) -> Option<Broken> {
         let mut waived = BTreeSet::new();
         self.waivers.iter().enumerate().find_map(|(n, waiver)| {
-            let broken = |key, message: String| Some((vec![Key("waiver"), Index(n), Key(key)], message));
+            let broken = |key, message: String| Some(Broken { path: vec![Key("waiver"), Index(n), Key(key)], message });
             let check = waiver.check.as_str();
             if !self.check_names().any(|known| known == check) {
                 let known = names(self.check_names());

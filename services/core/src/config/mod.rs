@@ -12,6 +12,7 @@ pub(crate) mod objective_rules;
 mod parse;
 mod report;
 mod target;
+mod target_rules;
 
 use std::collections::BTreeMap;
 
@@ -22,10 +23,7 @@ use spark_schemas::Name;
 pub use canary::{Alpha, AlphaError, Canary};
 pub use condition::{HeaderCondition, JsonCondition, Pattern, contains};
 pub use dns::{DnsQuestion, DnsRecordError, DnsUrlError, RecordType};
-pub use gate::{
-    Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Until, UntilError,
-    Waiver,
-};
+pub use gate::{Asks, BudgetLeft, BurnsBelow, CanaryPassed, Complete, GateCheck, ObjectiveMet, SCORE, SIX, Waiver};
 pub use json_path::JsonPath;
 pub use maintenance::{Instant, InstantError, PlannedMaintenance};
 pub use objective::{
@@ -35,6 +33,7 @@ pub use parse::ConfigError;
 pub use report::{Floors, Limits, ReportPolicy};
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
+use crate::json;
 use crate::units::{DurationUs, RatioPpm};
 
 /// Everything a `spark.toml` can say. Unknown keys are errors.
@@ -151,15 +150,8 @@ impl Default for Config {
 
 impl Config {
     /// The canonical JSON that is recorded when this configuration comes into force.
-    ///
-    /// # Panics
-    /// Never: every key is a string and serialising to memory does not fail.
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
     pub fn canonical_json(&self) -> String {
-        let mut value = serde_json::to_value(self).expect("string keys only");
-        // Whether a Value keeps its maps sorted by itself hangs on a feature that any dependency may switch on.
-        value.sort_all_objects();
-        value.to_string()
+        json::canonical(self)
     }
 
     /// The configuration that [`Config::canonical_json`] wrote.

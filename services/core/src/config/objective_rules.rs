@@ -158,7 +158,7 @@ impl Config {
         let mut files = BTreeSet::new();
         for (n, file) in self.openslo.iter().enumerate() {
             if n == FILES_MAX {
-                return broken(n, "openslo names at most 64 files");
+                return broken(n, &format!("openslo names at most {FILES_MAX} files"));
             } else if file.is_empty() {
                 return broken(n, "openslo must name files");
             } else if file.contains(['*', '?']) {

@@ -17,6 +17,7 @@ use spark_schemas::{Boot, Class, EventSubject, Frame, Leaf, Name, TimeNs};
 
 use crate::boots::BootMarks;
 use crate::bucket::{BucketStore, SeriesId};
+use crate::json;
 use crate::ledger::{Book, Place};
 use crate::merkle::Hash;
 use crate::series::Series;
@@ -285,10 +286,9 @@ impl State {
     }
 
     /// SHA-256 over everything the state holds at its position; computed again only for what changed.
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
     pub fn digest(&mut self) -> Hash {
         let mut hasher = Sha256::new();
-        hasher.update(serde_json::to_vec(&self.head).expect("string keys only, in memory"));
+        hasher.update(json::bytes(&self.head));
         let mut by_name: Vec<usize> = (0..self.series.len()).collect();
         by_name.sort_by(|a, b| {
             let key = |n: &usize| (&self.series[*n].head.target, &self.series[*n].head.agent);

@@ -1,7 +1,11 @@
 //! What differs between two values, such as a recorded decision and the one made again: field by field, by name.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::json;
 
 /// The keys by which entries of a list are told apart; the first that an entry has counts.
 const NAMES: [&str; 4] = ["id", "name", "check", "partition"];
@@ -18,14 +22,9 @@ pub struct Difference {
 }
 
 /// Every field in which `after` differs from `before`, in their order.
-///
-/// # Panics
-/// Never: what is compared here has string keys only.
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
 pub fn differences<T: Serialize>(before: &T, after: &T) -> Vec<Difference> {
-    let value = |of: &T| serde_json::to_value(of).expect("string keys only, in memory");
     let mut found = Vec::new();
-    compare(String::new(), Some(&value(before)), Some(&value(after)), &mut found);
+    compare(String::new(), Some(&json::tree(before)), Some(&json::tree(after)), &mut found);
     found
 }
 
@@ -54,7 +53,7 @@ fn find<'a>(label: &str, among: &[(String, &'a Value)]) -> Option<&'a Value> {
     among.iter().find(|(other, _)| other == label).map(|(_, entry)| *entry)
 }
 
-/// Each entry with its name, or where it has none with its place.
+/// Each entry with its name, or where it has none with its place; all with their places where a name is there twice.
 fn labelled(entries: &[Value]) -> Vec<(String, &Value)> {
     let named = |entry: &Value| {
         NAMES.into_iter().find_map(|key| match entry.get(key)? {
@@ -63,7 +62,11 @@ fn labelled(entries: &[Value]) -> Vec<(String, &Value)> {
             _ => None,
         })
     };
-    entries.iter().enumerate().map(|(n, entry)| (named(entry).unwrap_or_else(|| n.to_string()), entry)).collect()
+    let labels: Vec<String> =
+        entries.iter().enumerate().map(|(n, entry)| named(entry).unwrap_or_else(|| n.to_string())).collect();
+    let is_unique = labels.iter().collect::<BTreeSet<_>>().len() == labels.len();
+    let label = |(n, label): (usize, String)| if is_unique { label } else { n.to_string() };
+    labels.into_iter().enumerate().map(label).zip(entries).collect()
 }
 
 #[cfg(test)]
@@ -89,5 +92,13 @@ mod tests {
             ]
         );
         assert_eq!(differences(&before, &before), []);
+    }
+
+    #[test]
+    fn an_entry_hides_behind_none_of_its_name() {
+        let before = json!({"checks": [{"id": "a", "verdict": "pass"}, {"id": "a", "verdict": "fail"}]});
+        let after = json!({"checks": [{"id": "a", "verdict": "pass"}]});
+        assert_ne!(differences(&before, &after), []);
+        assert_ne!(differences(&after, &before), []);
     }
 }

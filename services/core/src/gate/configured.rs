@@ -124,7 +124,7 @@ fn canary_passed(view: &View<'_>, CanaryPassed { mode, target, max_age }: &Canar
     let is_known = verdict != CheckVerdict::NoData;
     Found {
         verdict,
-        observed: latest.filter(|_| is_known).map(|canary| verdict_text(canary.verdict).to_owned()),
+        observed: latest.filter(|_| is_known).map(|canary| canary.verdict.as_str().to_owned()),
         threshold: "pass".to_owned(),
         unit: "",
         samples: latest.map_or(0, |canary| canary.checks.iter().map(|check| check.samples).max().unwrap_or(0)),
@@ -138,15 +138,6 @@ const fn check_verdict(verdict: Verdict) -> CheckVerdict {
         Verdict::Warn => CheckVerdict::Warn,
         Verdict::Fail => CheckVerdict::Fail,
         Verdict::NoData => CheckVerdict::NoData,
-    }
-}
-
-const fn verdict_text(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "fail",
-        Verdict::NoData => "no_data",
     }
 }
 

@@ -9,12 +9,12 @@ mod objectives;
 mod six;
 mod waivers;
 
-use sha2::{Digest as _, Sha256};
 use spark_schemas::Name;
 use spark_schemas::event::{CheckResult, CheckVerdict, GateDecided, StreamPosition, Verdict};
 
 use crate::fold::SEMANTICS;
 use crate::health::{Component, Health, Status, judge};
+use crate::json;
 use crate::view::{Part, Slo, UnknownProfile, View, past};
 
 pub use compare::{Difference, differences};
@@ -135,12 +135,7 @@ fn without_data(check: CheckResult, why: &str) -> CheckResult {
 }
 
 /// The decision with the identity that its content has.
-///
-/// # Panics
-/// Never: a decision has string keys only.
-#[expect(clippy::expect_used, reason = "string keys only, in memory")]
 pub fn named(decided: GateDecided) -> GateDecided {
     let unnamed = GateDecided { id: "".into(), ..decided };
-    let content = serde_json::to_vec(&unnamed).expect("string keys only, in memory");
-    GateDecided { id: crate::hex(&Sha256::digest(content)[..16]).into(), ..unnamed }
+    GateDecided { id: crate::identity(&json::bytes(&unnamed)).into(), ..unnamed }
 }

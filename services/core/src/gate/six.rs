@@ -75,15 +75,12 @@ fn left_out<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
 /// The targets that are in maintenance, each with the maintenance.
 fn in_maintenance<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
     let named = targets.filter_map(|target| Some(format!("{} ({})", target.name, target.maintenance?.id)));
+    let mut names: Vec<String> = named.collect();
     // A check is read by people, and its event has to fit a frame.
-    let (mut names, all): (Vec<String>, usize) = named.fold((Vec::new(), 0), |(mut names, all), name| {
-        if all < NAMED_MAX {
-            names.push(name);
-        }
-        (names, all + 1)
-    });
-    if all > NAMED_MAX {
-        names.push(format!("and {} more", all - NAMED_MAX));
+    let more = names.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        names.truncate(NAMED_MAX);
+        names.push(format!("and {more} more"));
     }
     names.join(", ")
 }

@@ -13,6 +13,7 @@ use super::spec::Difference;
 use super::{Ledger, Place, Spec};
 use crate::bucket::{BucketStore, SeriesId};
 use crate::fold::AHEAD_MAX_NS;
+use crate::json;
 use crate::merkle::Hash;
 use crate::window::Tier;
 
@@ -219,7 +220,7 @@ impl Book {
             taken.push((ledger.id, ledger.record()));
         }
         if std::mem::take(&mut self.unsaved) {
-            taken.push((BOOK, self.head.to_json()));
+            taken.push((BOOK, json::bytes(&self.head)));
         }
         taken
     }
@@ -259,7 +260,7 @@ impl Book {
     /// SHA-256 over everything it holds.
     pub(crate) fn digest(&mut self) -> Hash {
         let mut hasher = Sha256::new();
-        hasher.update(self.head.to_json());
+        hasher.update(json::bytes(&self.head));
         for ledger in &mut self.ledgers {
             hasher.update(ledger.digest());
         }
@@ -270,11 +271,4 @@ impl Book {
 /// Events of earlier slots are in no window.
 fn reach(fold_time: TimeNs) -> TimeNs {
     Tier::Minutes15.bucket_start(TimeNs(fold_time.0.saturating_sub(REACH_NS)))
-}
-
-impl BookHead {
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("string keys only, in memory")
-    }
 }

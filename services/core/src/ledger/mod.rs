@@ -12,16 +12,14 @@ mod spec;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use spark_schemas::TimeNs;
 
 use crate::bucket::{BucketStore, SeriesId, Tally};
 use crate::merkle::Hash;
 use crate::series::NotKept;
-use crate::series::rolling::{PerTier, Rolling};
+use crate::series::rolling::{PerTier, Rolling, head_of};
 use crate::slo::Counts;
-use crate::varint;
-use crate::window::{Tier, Window};
+use crate::window::Tier;
 
 pub use recount::{Place, Recounted, Recounter, Stretch};
 pub use spec::Spec;
@@ -74,31 +72,18 @@ impl Ledger {
 
     /// A ledger as the store kept it; `None` when the record is none.
     fn load(id: SeriesId, record: &[u8], store: &dyn BucketStore) -> Option<Self> {
-        let mut rest = record;
-        let head_bytes = usize::try_from(varint::read(&mut rest)?).ok()?;
-        let (head, mut rest) = rest.split_at_checked(head_bytes)?;
-        let head: LedgerHead = serde_json::from_slice(head).ok()?;
-        let rolling = Rolling::load(id, kept_ns(&head.spec), head.kept_from, &mut rest, store)?;
-        rest.is_empty().then_some(Self { id, head, rolling, unsaved: false, digest: None })
+        let (head, newest) = head_of::<LedgerHead>(record)?;
+        let rolling = Rolling::load(id, kept_ns(&head.spec), head.kept_from, newest, store)?;
+        Some(Self { id, head, rolling, unsaved: false, digest: None })
     }
 
     /// What the store keeps beside its pages.
     fn record(&self) -> Vec<u8> {
-        let (head, mut bytes) = (self.head.to_json(), Vec::new());
-        varint::write(&mut bytes, head.len() as u64);
-        bytes.extend(head);
-        self.rolling.write_newest(&mut bytes);
-        bytes
+        self.rolling.record(&self.head)
     }
 
     fn digest(&mut self) -> Hash {
-        if let Some(digest) = self.digest {
-            return digest;
-        }
-        let mut hasher = Sha256::new();
-        hasher.update(self.head.to_json());
-        self.rolling.digest_into(&mut hasher);
-        *self.digest.insert(hasher.finalize().into())
+        *self.digest.get_or_insert_with(|| self.rolling.digest(&self.head))
     }
 
     fn touch(&mut self) {
@@ -133,26 +118,9 @@ impl Ledger {
         self.head.counted_from
     }
 
-    /// Adds to `sum` what was counted in `window` up to `at`.
-    pub(crate) fn add_window(
-        &self,
-        window: Window,
-        at: TimeNs,
-        store: &dyn BucketStore,
-        sum: &mut Tally,
-    ) -> Result<(), NotKept> {
-        self.rolling.add_window(window, at, store, sum)
-    }
-
-    /// Adds to `sum` the buckets of `tier` that start in `starts`.
-    pub(crate) fn add_range(
-        &self,
-        tier: Tier,
-        starts: Range<TimeNs>,
-        store: &dyn BucketStore,
-        sum: &mut Tally,
-    ) -> Result<(), NotKept> {
-        self.rolling.add_range(tier, starts, store, sum)
+    /// Its buckets: bad events are counted as failed, excluded ones as missed ([`counts_of`]).
+    pub(crate) fn rolling(&self) -> &Rolling {
+        &self.rolling
     }
 
     /// Gives `look` what was counted in each bucket of `tier` that starts in `starts`, in order.
@@ -181,11 +149,4 @@ impl Ledger {
 pub(crate) fn counts_of(tally: &Tally) -> Counts {
     let events = tally.count();
     Counts { good: events - tally.failed.min(events), bad: tally.failed, events, excluded: tally.missed }
-}
-
-impl LedgerHead {
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("string keys only, in memory")
-    }
 }

@@ -14,6 +14,7 @@ mod time;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use crate::config::objective_rules::twice;
@@ -234,13 +235,10 @@ fn resolved(objects: Vec<Result<Object<'_>, Refused>>, sources: &[Source<'_>]) -
     let mut known = Known::new();
     let mut names = BTreeMap::new();
     let mut promised = BTreeMap::new();
-    let mut outcomes: Vec<Result<Vec<Promise>, Refused>> = Vec::with_capacity(objects.len());
     let objects: Vec<Result<Object<'_>, Refused>> =
         objects.into_iter().map(|object| object.and_then(|object| unless_twice(object, &mut names, sources))).collect();
-    outcomes.extend(objects.iter().map(|object| match object {
-        Ok(_) => Ok(Vec::new()),
-        Err(refused) => Err(refused.clone()),
-    }));
+    let mut outcomes: Vec<Result<Vec<Promise>, Refused>> =
+        objects.iter().map(|object| object.as_ref().map(|_| Vec::new()).map_err(Clone::clone)).collect();
     for kind in Kind::ALL {
         for (object, outcome) in objects.iter().zip(&mut outcomes) {
             if let Ok(object) = object
@@ -258,9 +256,13 @@ fn unless_twice<'a>(
     names: &mut BTreeMap<(Kind, String), Place>,
     sources: &[Source<'_>],
 ) -> Result<Object<'a>, Refused> {
-    match names.insert((object.kind, object.name.to_string()), object.name_at) {
-        None => Ok(object),
-        Some(first) => {
+    match names.entry((object.kind, object.name.to_string())) {
+        Entry::Vacant(place) => {
+            place.insert(object.name_at);
+            Ok(object)
+        }
+        Entry::Occupied(first) => {
+            let first = first.get();
             let (kind, file) = (object.kind.as_str(), sources.get(first.source).map_or("", |source| source.file));
             let first = format!("first in {file}, line {}", first.line);
             Err(object.name_at.refused(format!("{kind} {:?} is there twice, {first}", object.name.as_str())))

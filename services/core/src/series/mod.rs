@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{Missed, Observed, Outcome};
 use spark_schemas::{Name, TimeNs};
 
@@ -19,12 +18,11 @@ use crate::bucket::{Bucket, BucketStore, SeriesId, Tally};
 use crate::latency::Class;
 use crate::merkle::Hash;
 use crate::schedule::Schedule;
-use crate::varint;
 use crate::window::{Tier, Window};
 
 pub use expectation::{Expectation, Span};
 
-use rolling::{PerTier, Rolling};
+use rolling::{PerTier, Rolling, head_of};
 
 /// Recent failures that a series remembers for people.
 const FAILURES_KEPT: usize = 20;
@@ -114,21 +112,14 @@ impl Series {
 
     /// A series as the store kept it: its [`Series::record`] and its pages. `None` when the record is none.
     pub fn load(id: SeriesId, record: &[u8], store: &dyn BucketStore) -> Option<Self> {
-        let mut rest = record;
-        let head_bytes = usize::try_from(varint::read(&mut rest)?).ok()?;
-        let (head, mut rest) = rest.split_at_checked(head_bytes)?;
-        let head: SeriesHead = serde_json::from_slice(head).ok()?;
-        let rolling = Rolling::load(id, KEPT_NS, head.kept_from, &mut rest, store)?;
-        rest.is_empty().then_some(Self { id, head, rolling, unsaved: false, digest: None })
+        let (head, newest) = head_of::<SeriesHead>(record)?;
+        let rolling = Rolling::load(id, KEPT_NS, head.kept_from, newest, store)?;
+        Some(Self { id, head, rolling, unsaved: false, digest: None })
     }
 
     /// What the store keeps beside the series' pages: its head, and each tier's newest page and open bucket.
     pub fn record(&self) -> Vec<u8> {
-        let (head, mut bytes) = (self.head.to_json(), Vec::new());
-        varint::write(&mut bytes, head.len() as u64);
-        bytes.extend(head);
-        self.rolling.write_newest(&mut bytes);
-        bytes
+        self.rolling.record(&self.head)
     }
 
     /// Buckets that start earlier are gone, for each tier.
@@ -259,19 +250,6 @@ impl Series {
 
     /// The digest over everything the series holds; computed again only when something changed.
     pub fn digest(&mut self) -> Hash {
-        if let Some(digest) = self.digest {
-            return digest;
-        }
-        let mut hasher = Sha256::new();
-        hasher.update(self.head.to_json());
-        self.rolling.digest_into(&mut hasher);
-        *self.digest.insert(hasher.finalize().into())
-    }
-}
-
-impl SeriesHead {
-    #[expect(clippy::expect_used, reason = "string keys only, in memory")]
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("string keys only, in memory")
+        *self.digest.get_or_insert_with(|| self.rolling.digest(&self.head))
     }
 }

@@ -5,17 +5,29 @@
 
 use std::ops::Range;
 
-use sha2::Sha256;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use spark_schemas::TimeNs;
 
 use super::NotKept;
 use super::pages::{Of, Pages, Part};
 use super::sums::Sums;
 use crate::bucket::{Bucket, BucketStore, SeriesId, Tally};
+use crate::json;
+use crate::merkle::Hash;
+use crate::varint;
 use crate::window::{Tier, Window};
 
 /// Something for each tier.
 pub(crate) type PerTier<T> = [T; Tier::ALL.len()];
+
+/// The head of a [`Rolling::record`], and the rest of it; `None` when it is none.
+pub(crate) fn head_of<H: DeserializeOwned>(mut record: &[u8]) -> Option<(H, &[u8])> {
+    let head_bytes = usize::try_from(varint::read(&mut record)?).ok()?;
+    let (head, newest) = record.split_at_checked(head_bytes)?;
+    Some((serde_json::from_slice(head).ok()?, newest))
+}
 
 /// Buckets of every tier and the rolling sums over them.
 #[derive(Debug, Clone)]
@@ -38,35 +50,42 @@ impl Rolling {
         Self { id, kept_ns, kept_from, pages, sums: None, advance_at: TimeNs(0) }
     }
 
-    /// As the store kept it: its pages, and what [`Rolling::write_newest`] wrote, taken off the front of `record`.
-    /// `None` when that is something else.
+    /// As the store kept it: its pages, and the rest of a record behind its head ([`head_of`]). `None` when that is
+    /// something else.
     pub(crate) fn load(
         id: SeriesId,
         kept_ns: PerTier<u64>,
         kept_from: PerTier<TimeNs>,
-        record: &mut &[u8],
+        mut newest: &[u8],
         store: &dyn BucketStore,
     ) -> Option<Self> {
         let mut pages = Tier::ALL.map(|tier| Pages::load(Of { series: id, tier }, kept_from[tier.index()], store));
         for tier in Tier::ALL {
-            pages[tier.index()].read_newest(Of { series: id, tier }, record)?;
+            pages[tier.index()].read_newest(Of { series: id, tier }, &mut newest)?;
         }
-        Some(Self { kept_from, pages, ..Self::new(id, kept_ns) })
+        newest.is_empty().then_some(Self { kept_from, pages, ..Self::new(id, kept_ns) })
     }
 
-    /// Appends what is not in the store: each tier's newest page and open bucket.
-    pub(crate) fn write_newest(&self, bytes: &mut Vec<u8>) {
+    /// What the store keeps beside the pages: the head of what they are of, and each tier's newest page and open bucket.
+    pub(crate) fn record<H: Serialize>(&self, head: &H) -> Vec<u8> {
+        let (head, mut bytes) = (json::bytes(head), Vec::new());
+        varint::write(&mut bytes, head.len() as u64);
+        bytes.extend(head);
         for tier in Tier::ALL {
-            self.pages[tier.index()].write_newest(self.of(tier), bytes);
+            self.pages[tier.index()].write_newest(self.of(tier), &mut bytes);
         }
+        bytes
     }
 
-    /// Adds what the buckets hold to a digest.
-    pub(crate) fn digest_into(&mut self, hasher: &mut Sha256) {
+    /// The digest over a head and what the buckets hold.
+    pub(crate) fn digest<H: Serialize>(&mut self, head: &H) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(json::bytes(head));
         for tier in Tier::ALL {
             let of = self.of(tier);
-            self.pages[tier.index()].digest_into(of, hasher);
+            self.pages[tier.index()].digest_into(of, &mut hasher);
         }
+        hasher.finalize().into()
     }
 
     fn of(&self, tier: Tier) -> Of {

@@ -15,12 +15,17 @@ use crate::config::{BurnAlert, Objective, SloWindow};
 use crate::units::decimal;
 use crate::window::Window;
 
-/// Which alert: of an objective, on a pair of windows.
+/// Which alert: of an objective, of a severity, on a pair of windows.
 pub type AlertKey = String;
 
 /// The key of an alert event.
 pub(crate) fn key_of(alert: &Alert) -> AlertKey {
-    format!("{} {} {}", alert.slo, alert.long, alert.short)
+    key(&alert.slo, alert.severity.as_ref(), &alert.long, &alert.short)
+}
+
+fn key(slo: &Name, severity: Option<&Name>, long: &str, short: &str) -> AlertKey {
+    let severity = severity.map_or("", Name::as_str);
+    format!("{slo} {severity} {long} {short}")
 }
 
 /// Whether an alert's condition holds.
@@ -55,7 +60,8 @@ impl<'a> AlertView<'a> {
         burns: &[Burn],
         known: &'a BTreeMap<AlertKey, Alert>,
     ) -> Self {
-        let latest = known.get(&format!("{} {} {}", objective.name, alert.long, alert.short));
+        let key = key(&objective.name, Some(&alert.severity), alert.long.as_str(), alert.short.as_str());
+        let latest = known.get(&key);
         let (condition, reason) = judge(objective, alert, burns);
         Self { alert, condition, reason, latest }
     }
@@ -158,9 +164,9 @@ pub fn due_transitions(objectives: &[ObjectiveView<'_>], known: &BTreeMap<AlertK
 
 /// What a change is known by. The time is not in it: a change that was written twice, because nobody could say whether it
 /// was written at all, is one.
-fn identity(Alert { slo, long, short, state, previous, .. }: &Alert) -> String {
+fn identity(alert @ Alert { state, previous, .. }: &Alert) -> String {
     let mut hasher = Sha256::new();
-    for part in [Name::as_str(slo), long, short, &format!("{state:?}"), previous] {
+    for part in [key_of(alert).as_str(), &format!("{state:?}"), previous] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }

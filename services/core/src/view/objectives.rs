@@ -1,7 +1,6 @@
 //! Objectives at an instant, over all partitions.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use spark_schemas::TimeNs;
 
@@ -117,22 +116,18 @@ impl<'a> View<'a> {
     fn events_in(&self, window: Window, ledgers: &[Kept<'_>]) -> Result<Counts, NotKept> {
         let mut sum = Tally::default();
         for (ledger, store) in ledgers {
-            ledger.add_window(window, self.at, *store, &mut sum)?;
+            ledger.rolling().add_window(window, self.at, *store, &mut sum)?;
         }
         Ok(counts_of(&sum))
     }
 
     /// Calendar windows begin on a quarter of an hour, in every zone.
     fn events_since(&self, from: TimeNs, ledgers: &[Kept<'_>]) -> Result<Counts, NotKept> {
-        let mut sum = Tally::default();
+        let (mut sum, past) = (Tally::default(), TimeNs(self.at.0.saturating_add(1)));
         for (ledger, store) in ledgers {
-            ledger.add_range(Tier::Minutes15, self.up_to_now(from), *store, &mut sum)?;
+            ledger.rolling().add_range(Tier::Minutes15, from..past, *store, &mut sum)?;
         }
         Ok(counts_of(&sum))
-    }
-
-    fn up_to_now(&self, from: TimeNs) -> Range<TimeNs> {
-        from..TimeNs(self.at.0.saturating_add(1))
     }
 
     /// The slices that have ended, but for those that ended at `after` or earlier; of all partitions together, since a

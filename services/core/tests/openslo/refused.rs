@@ -192,74 +192,66 @@ fn methods_and_objectives() {
 
 #[test]
 fn alerts_that_spark_can_not_keep_are_refused() {
-    let refused = |from: &str, to: &str, at: &str, message: &str| {
+    for (from, to, at, message) in [
+        ("burnrate", "budget", "budget", "the only kind of condition is burnrate"),
+        ("op: gt", "op: gte", "gte", "op: an alert holds when the budget burns faster than threshold: write gt"),
+        ("op: gt", "op: above", "above", "op \"above\": there are lte, gte, lt, gt"),
+        ("14.4", "0", "0\n", "a burn rate is more than 0 and at most 1000000"),
+        (
+            "14.4",
+            "1e3",
+            "1e3",
+            "threshold must be a number: digits without quotes, sign or exponent, at most 3 of them after the point",
+        ),
+        ("1h", "5m", "5m\n    alert", "lookbackWindow must be longer than 5m, so that a shorter one can end the alert"),
+        ("After: 5m", "After: 2h", "2h", "an alert that must hold for 2h is later than its long window (1h)"),
+        ("After: 5m", "After: 1M", "1M", "alertAfter must have a fixed length: minutes, hours, days or weeks"),
+        (
+            "severity: page",
+            "severity: wake me up",
+            "wake",
+            "severity: a name is made of letters, digits, '-' and '_', not ' '",
+        ),
+        ("severity: page", "severity: 1", "severity: ^1", "severity must be a text; \"1\" is none: put it in quotes"),
+    ] {
         assert!(CONDITION.contains(from), "{from}");
         assert_text_refused(&CONDITION.replace(from, to), at, message);
-    };
-    refused("burnrate", "budget", "budget", "the only kind of condition is burnrate");
-    refused("op: gt", "op: gte", "gte", "op: an alert holds when the budget burns faster than threshold: write gt");
-    refused("op: gt", "op: above", "above", "op \"above\": there are lte, gte, lt, gt");
-    refused("14.4", "0", "0\n", "a burn rate is more than 0 and at most 1000000");
-    refused(
-        "14.4",
-        "1e3",
-        "1e3",
-        "threshold must be a number: digits without quotes, sign or exponent, at most 3 of them after the point",
-    );
-    let short = "lookbackWindow must be longer than 5m, so that a shorter one can end the alert";
-    refused("1h", "5m", "5m\n    alert", short);
-    refused(
-        "alertAfter: 5m",
-        "alertAfter: 2h",
-        "2h",
-        "an alert that must hold for 2h is later than its long window (1h)",
-    );
-    refused(
-        "alertAfter: 5m",
-        "alertAfter: 1M",
-        "1M",
-        "alertAfter must have a fixed length: minutes, hours, days or weeks",
-    );
-    refused(
-        "severity: page",
-        "severity: wake me up",
-        "wake",
-        "severity: a name is made of letters, digits, '-' and '_', not ' '",
-    );
-    refused(
-        "severity: page",
-        "severity: 1",
-        "severity: ^1",
-        "severity must be a text; \"1\" is none: put it in quotes",
-    );
+    }
+}
 
-    let policy = |from: &str, to: &str, at: &str, message: &str| {
-        let text = documents(&[&POLICY.replace(from, to), CONDITION, NOTIFICATION_TARGET]);
-        assert_text_refused(&text, at, message);
-    };
-    policy(
-        "Breaching: true",
-        "Breaching: false",
-        "false",
-        "alertWhenBreaching must be true: a policy that alerts of nothing is none",
-    );
-    policy(
-        "Resolved: true",
-        "Resolved: false",
-        "false",
-        "alertWhenResolved: an alert's end is always said: write true, or leave it out",
-    );
-    let no_data = "alertWhenNoData: an alert needs data; missing data shows in completeness and fails the gate";
-    policy("alertWhenResolved: true", "alertWhenNoData: true", "true\n  conditions", no_data);
-    policy(
-        "fast-burn\n",
-        "slow-burn\n",
-        "slow-burn",
-        "conditionRef: no AlertCondition \"slow-burn\" in these documents",
-    );
-    policy("- conditionRef: fast-burn", "[]", "[]", "conditions must have exactly one item, not 0");
-    let key = "unknown key \"extra\" in a reference; there are: conditionRef";
-    policy("fast-burn\n", "fast-burn\n      extra: 1\n", "extra", key);
+#[test]
+fn policies_that_spark_can_not_keep_are_refused() {
+    for (from, to, at, message) in [
+        (
+            "Breaching: true",
+            "Breaching: false",
+            "false",
+            "alertWhenBreaching must be true: a policy that alerts of nothing is none",
+        ),
+        (
+            "Resolved: true",
+            "Resolved: false",
+            "false",
+            "alertWhenResolved: an alert's end is always said: write true, or leave it out",
+        ),
+        (
+            "alertWhenResolved: true",
+            "alertWhenNoData: true",
+            "true\n  conditions",
+            "alertWhenNoData: an alert needs data; missing data shows in completeness and fails the gate",
+        ),
+        ("fast-burn\n", "slow-burn\n", "slow-burn", "conditionRef: no AlertCondition \"slow-burn\" in these documents"),
+        ("- conditionRef: fast-burn", "[]", "[]", "conditions must have exactly one item, not 0"),
+        (
+            "fast-burn\n",
+            "fast-burn\n      extra: 1\n",
+            "extra",
+            "unknown key \"extra\" in a reference; there are: conditionRef",
+        ),
+    ] {
+        assert!(POLICY.contains(from), "{from}");
+        assert_text_refused(&documents(&[&POLICY.replace(from, to), CONDITION, NOTIFICATION_TARGET]), at, message);
+    }
     let email = "target \"email\": Spark tells nobody by itself; alerts are events in its log and messages on \
                  spark.alert.<slo>: write log";
     assert_text_refused(&NOTIFICATION_TARGET.replace("target: log", "target: email"), "email", email);
@@ -304,6 +296,8 @@ fn documents_say_what_they_are() {
     assert_refused("all good\n", (1, 1), "a document must be a mapping of keys to values");
     let twice = "SLO \"checkout\" is there twice, first in slo.yaml, line 4";
     assert_refused(&documents(&[SLO, SLO]), (32, 9), twice);
+    let thrice = objectives_of(&documents(&[SLO, SLO, SLO])).unwrap_err();
+    assert!(thrice.lines().count() == 2 && thrice.lines().all(|line| line.ends_with(twice)), "{thrice}");
     let mut config = Config::from_toml(&format!(
         "{TARGETS}[[slo]]\nname = \"checkout\"\nsli = \"availability\"\nobjective = \"99%\"\nwindow = \"28d\"\n"
     ))

@@ -113,6 +113,18 @@ pub fn target(target_name: &str, role: Option<Role>) -> Target {
     Target { role, ..Target::new(name(target_name), url) }
 }
 
+/// The same two as `spark.toml` has them.
+pub const TARGETS: &str = r#"
+[[target]]
+name = "ui"
+url = "http://ui.example/"
+role = "ui"
+[[target]]
+name = "executor"
+url = "http://executor.example/"
+role = "executor"
+"#;
+
 pub fn config() -> Config {
     let targets = vec![target("ui", Some(Role::Ui)), target("executor", Some(Role::Executor))];
     Config { targets, ..Config::default() }

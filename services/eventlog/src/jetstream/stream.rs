@@ -11,6 +11,9 @@ use super::api::{self, ApiError};
 use super::connect::Client;
 use super::settings::{self, Differences};
 
+/// So many partitions are looked for at least: those beyond what is asked for say that too few are asked for.
+const LOOKED_FOR: u16 = 16;
+
 /// What the streams should be like.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
@@ -81,13 +84,12 @@ pub enum InitError {
 }
 
 /// Makes the streams that are missing. One with other settings is an error that names each; nothing is made or changed
-/// then. Any stream that is there says how many partitions the log has, also when others were deleted.
+/// then. Any stream that is found says how many partitions the log has, also when others were deleted.
 pub async fn init(client: &Client, options: &InitOptions) -> Result<Vec<Initialised>, InitError> {
     let context = client.jetstream();
     let partitions = options.partitions.get();
     let mut all = Vec::new();
-    // One more than asked for: with that one there, too few are asked for.
-    for partition in 0..=partitions {
+    for partition in 0..partitions.saturating_add(1).max(LOOKED_FOR) {
         let wanted = settings::wanted(partition, options);
         let found = match info(&context, partition).await {
             Ok(found) => Some(found.config),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use spark_core::schedule::Schedule;
-use spark_schemas::event::{Missed, MissedWhy, Observed, Outcome, Phases, TargetSchedule, Targets};
+use spark_schemas::event::{Missed, MissedWhy, Observed, TargetSchedule, Targets};
 use spark_schemas::{Boot, Class, Clock, EventSubject, FRAME_VERSION, Frame, MsgId, Name, TimeNs};
 
 use super::disk::plug;
@@ -21,19 +21,7 @@ fn name() -> Name {
 }
 
 fn observed(slot: u64) -> Event {
-    Observed {
-        target: name(),
-        slot_ns: SCHEDULE.slot_start(slot),
-        started_ns: SCHEDULE.slot_start(slot),
-        latency_us: 7,
-        outcome: Outcome::Ok,
-        reason: None,
-        detail: None,
-        status: None,
-        phases: Phases::default(),
-        certificate_expires_ns: None,
-    }
-    .into()
+    Observed::passed(name(), SCHEDULE.slot_start(slot), 7).into()
 }
 
 fn listed(from: u64) -> Event {

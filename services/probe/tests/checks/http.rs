@@ -180,7 +180,9 @@ async fn a_peer_that_resets_or_closes_early_broke_the_protocol() {
     assert_failed(&run(&target(&reset.url("/"))).await, FailReason::Protocol, "");
     for cut in ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"] {
         let server = answer(cut).await;
-        assert_failed(&run(&target(&server.url("/"))).await, FailReason::Protocol, "");
+        let seen = run(&target(&server.url("/"))).await;
+        assert_failed(&seen, FailReason::Protocol, "");
+        assert_eq!(seen.phases.first_byte_us.is_some(), !cut.is_empty(), "{cut:?}: the end is no byte");
     }
 }
 

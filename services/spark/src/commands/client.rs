@@ -49,22 +49,9 @@ pub fn get(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().get(url.as_str()).call())
 }
 
-/// `POST url`, with or without a body.
-pub fn post(url: &Url, body: Option<&Value>) -> anyhow::Result<Answer> {
-    let request = agent().post(url.as_str());
-    read(
-        url,
-        match body {
-            Some(body) => request.content_type("application/json").send(body.to_string()),
-            None => request.send_empty(),
-        },
-    )
-}
-
 /// `POST url` with a body in JSON.
-pub fn post_json(url: &Url, body: &Value) -> anyhow::Result<Answer> {
-    let request = agent().post(url.as_str()).header("content-type", "application/json");
-    read(url, request.send(body.to_string()))
+pub fn post(url: &Url, body: &Value) -> anyhow::Result<Answer> {
+    read(url, agent().post(url.as_str()).content_type("application/json").send(body.to_string()))
 }
 
 /// `DELETE url`

@@ -95,6 +95,8 @@ fn verify(args: &VerifyGateArgs, steps: &mut Steps) -> Result<Vec<Difference>, U
     steps.say("policy", policy);
     let digest = rebuild.digest(&recorded.positions);
     steps.say("state", digest.clone());
+    // What an objective declared later, or a maintenance, asks for of the leaves before it.
+    rebuild.count_anew()?;
     let parts = recorded.components.iter().map(|part| format!("{} {}", part.name, part.status.as_str()));
     steps
         .say("recorded", format!("parts of Spark: {}; build {}", parts.collect::<Vec<_>>().join(", "), recorded.build));

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
+use spark_aggregator::Projections;
 use spark_aggregator::follow::Follow;
-use spark_aggregator::{Projections, gauges};
+use spark_aggregator::gauges::Gauges;
 use spark_core::view::DECLARING;
 use spark_eventlog::jetstream::JetStreamLog;
 use spark_eventlog::writer::EventWriter;
@@ -138,9 +139,9 @@ pub(super) fn app(
 
 /// Renders the metrics, with the pages' figures as of now.
 pub(super) fn render(projections: &Projections, metrics: &PrometheusHandle) -> Box<dyn Fn() -> String + Send + Sync> {
-    let (projections, metrics) = (projections.clone(), metrics.clone());
+    let (gauges, metrics) = (Gauges::of(projections.clone()), metrics.clone());
     Box::new(move || {
-        gauges::set(&projections, clock::wall_now());
+        gauges.set(clock::wall_now());
         metrics.render()
     })
 }

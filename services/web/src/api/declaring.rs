@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use spark_core::view::{DECLARING, parse_rfc3339, rfc3339};
 use spark_schemas::{Event, Name, TimeNs, metric};
-use tokio::time::{Instant, sleep};
 
 use super::gate::ANONYMOUS;
 use super::problem::Problem;
@@ -22,15 +21,11 @@ const DAY_NS: u64 = 24 * 3_600 * TimeNs::SECOND;
 const AGO_NS_MAX: u64 = 32 * DAY_NS;
 /// What was written is folded within this, or is seen a little later.
 const FOLDED_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The fields of a body in JSON; each has one meaning, and one that is not known is an error.
 pub(super) fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| {
-        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
-    })?;
     // By way of an object: serde would also take an array for the fields in their order.
-    serde_json::from_slice(&body)
+    serde_json::from_slice(&body?)
         .and_then(|object: Map<String, Value>| serde_json::from_value(Value::Object(object)))
         .map_err(|error| Problem::bad_request(format!("The body is not {what} in JSON: {error}.")))
 }
@@ -99,14 +94,8 @@ pub(super) async fn declare(server: &Server, event: Event, kind: &'static str) -
         Problem::log_unreachable(detail)
     })?;
     metrics::counter!(metric::DECLARATIONS, "kind" => kind).increment(1);
-    let until = Instant::now() + FOLDED_WITHIN;
-    while !is_folded(server, appended.seq) && Instant::now() < until {
-        sleep(LOOK_AGAIN).await;
+    if let Some(declaring) = server.projections.iter().find(|one| one.partition() == DECLARING) {
+        declaring.folded(appended.seq, FOLDED_WITHIN).await;
     }
     Ok(appended.seq)
-}
-
-fn is_folded(server: &Server, seq: u64) -> bool {
-    let declaring = server.projections.iter().find(|one| one.partition() == DECLARING);
-    declaring.is_none_or(|projection| projection.status().position >= seq)
 }

@@ -176,7 +176,7 @@ pub(crate) async fn decide_now(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Body>, Problem> {
     let params = Params::strict(&uri, &["profile"])?;
-    let request = Request::read(&read(body)?)?;
+    let request = Request::read(&body?)?;
     let profile = request.profile.as_deref().or(params.get("profile"));
     let (decided, seq) = decide_and_record(&server, profile, request.by.as_deref().unwrap_or(ANONYMOUS)).await?;
     Ok(Json(Body::new(decided, seq)))
@@ -195,7 +195,7 @@ pub(crate) async fn webhook(
         Some("true") => true,
         Some(other) => return Err(Problem::bad_request(format!("strict={other:?} is neither true nor false."))),
     };
-    let by = who_calls(&read(body)?);
+    let by = who_calls(&body?);
     let (decided, seq) = decide_and_record(&server, params.get("profile"), &by).await?;
     let status = match decided.verdict {
         Verdict::Warn if is_strict => StatusCode::PRECONDITION_FAILED,
@@ -204,12 +204,6 @@ pub(crate) async fn webhook(
         Verdict::NoData => StatusCode::SERVICE_UNAVAILABLE,
     };
     Ok((status, Json(Body::new(decided, seq))))
-}
-
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|rejection| {
-        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
-    })
 }
 
 /// What a webhook's body says of who sends it: name, namespace and phase, as Flagger's does.
@@ -237,7 +231,7 @@ async fn decide_and_record(
     }
     match server.writer.write(vec![Event::GateDecided(decided.clone())]).await {
         Ok(appended) => {
-            metrics::counter!(metric::GATE_DECISIONS, "verdict" => verdict_text(decided.verdict)).increment(1);
+            metrics::counter!(metric::GATE_DECISIONS, "verdict" => decided.verdict.as_str()).increment(1);
             Ok((decided, Some(appended.seq)))
         }
         Err(error) => {
@@ -266,14 +260,5 @@ fn judge(server: &Server, at: TimeNs, profile: Option<&str>, by: &str) -> Result
             Ok(withhold(decided, &format!("Spark is still reading its log: {folded} of {of} frames")))
         }
         _ => Ok(decided),
-    }
-}
-
-pub(crate) const fn verdict_text(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "fail",
-        Verdict::NoData => "no_data",
     }
 }

@@ -10,14 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 use spark_core::health::{Component, Health, Status};
 use spark_core::units::decimal;
-use spark_core::view::{Slo, rfc3339};
+use spark_core::view::{Slo, past, rfc3339};
 use spark_schemas::TimeNs;
 
 use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::{BuildInfo, Server};
 use crate::params::Params;
-use spark_core::view::past;
 
 #[derive(Serialize)]
 struct Body<'a> {

@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 problem documents.
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -65,6 +66,12 @@ impl Problem {
 
     pub(crate) fn log_unreachable(detail: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "log-unreachable", "The log can't be reached", detail)
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
     }
 }
 

@@ -9,13 +9,12 @@ use axum::http::Uri;
 use serde::Serialize;
 use spark_core::config::{Objective, Sli, SloWindow};
 use spark_core::slo::{AlertView, Budget, Burn, Condition, Counts, Exhaustion, ObjectiveView, Standing};
-use spark_core::view::{View, rfc3339};
+use spark_core::view::{View, past, rfc3339};
 use spark_schemas::event::AlertState;
 
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use spark_core::view::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {

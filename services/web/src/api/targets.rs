@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
 use spark_core::config::Role;
-use spark_core::view::{TargetView, View, rfc3339};
+use spark_core::view::{TargetView, View, past, rfc3339};
 use spark_schemas::derived::TargetState;
 use spark_schemas::event::Observed;
 
@@ -16,7 +16,6 @@ use crate::api::maintenances;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use spark_core::view::past;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing {

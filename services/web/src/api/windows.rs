@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use spark_core::view::{SLO_WINDOW, View};
+use spark_core::view::{SLO_WINDOW, View, past};
 use spark_core::window::{Window, WindowError};
 use spark_schemas::derived::WindowMessage;
 
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
-use spark_core::view::past;
 
 /// Stands for the default selection over all.
 const OVER_ALL: &str = "*";

@@ -7,7 +7,7 @@ mod tiles;
 use maud::{Markup, html};
 use spark_core::gate::{checks, verdict as verdict_over};
 use spark_core::series::NotKept;
-use spark_core::view::{Slo, TargetView, View};
+use spark_core::view::{Slo, TargetView, View, past};
 use spark_schemas::event::CheckResult;
 
 use super::Region;
@@ -19,7 +19,6 @@ use crate::chart::{self, Marks, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
 use agents::Agent;
 use budgets::BudgetFacts;
-use spark_core::view::past;
 use tiles::Tiles;
 
 pub(super) struct Model {

@@ -2,14 +2,13 @@
 
 use spark_core::config::Role;
 use spark_core::series::NotKept;
-use spark_core::view::{Figures, SLO_WINDOW, TargetView, View};
+use spark_core::view::{Figures, SLO_WINDOW, TargetView, View, past};
 use spark_core::window::{Tier, Window};
 use spark_schemas::derived::TargetState;
 use spark_schemas::event::Maintenance;
 use spark_schemas::{Name, TimeNs};
 
 use crate::chart::Point;
-use spark_core::view::past;
 
 const MINUTE: u64 = 60 * TimeNs::SECOND;
 /// Minutes that charts show.

@@ -17,13 +17,13 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
+use spark_core::view::past;
 use spark_schemas::{Name, TimeNs};
 
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
 use frame::Frame;
-use spark_core::view::past;
 
 /// Which page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use spark_core::config::Target;
 use spark_core::series::NotKept;
 use spark_core::units::decimal;
-use spark_core::view::{Figures, Slo, View};
+use spark_core::view::{Figures, Slo, View, past};
 use spark_core::window::Window;
 use spark_schemas::Name;
 use spark_schemas::event::Observed;
@@ -19,7 +19,6 @@ use crate::api::problem::Problem;
 use crate::chart::{self, Marks, Point};
 use crate::format::{latency_us, number, percent_ppm, staleness};
 use detail::SeriesFacts;
-use spark_core::view::past;
 
 pub(super) struct Model {
     facts: TargetFacts,

@@ -112,23 +112,13 @@ impl World {
 
 /// A check that passed.
 pub fn passed(target: &str, slot: TimeNs, latency_us: u64) -> Observed {
-    Observed {
-        target: name(target),
-        slot_ns: slot,
-        started_ns: slot,
-        latency_us,
-        outcome: Outcome::Ok,
-        reason: None,
-        detail: None,
-        status: Some(200),
-        phases: Phases {
-            dns_us: Some(latency_us / 20),
-            connect_us: Some(latency_us / 8),
-            tls_us: None,
-            first_byte_us: Some(latency_us / 2),
-        },
-        certificate_expires_ns: None,
-    }
+    let phases = Phases {
+        dns_us: Some(latency_us / 20),
+        connect_us: Some(latency_us / 8),
+        tls_us: None,
+        first_byte_us: Some(latency_us / 2),
+    };
+    Observed { status: Some(200), phases, ..Observed::passed(name(target), slot, latency_us) }
 }
 
 /// A check that failed with status 503.

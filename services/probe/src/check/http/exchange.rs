@@ -43,7 +43,13 @@ impl Line {
     pub(super) async fn new(stream: Stream, certificate_expires_ns: Option<TimeNs>) -> Result<Self, Failure> {
         let first_byte = Arc::new(FirstByte { base: Instant::now(), at_us: AtomicU64::new(0) });
         let noted = Arc::clone(&first_byte);
-        let io: Timed = InspectReader::new(stream, Box::new(move |_bytes| noted.note()));
+        let note = move |bytes: &[u8]| {
+            // At the end of the stream there is no byte.
+            if !bytes.is_empty() {
+                noted.note();
+            }
+        };
+        let io: Timed = InspectReader::new(stream, Box::new(note));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(|error| broken(&error))?;

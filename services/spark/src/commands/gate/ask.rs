@@ -68,15 +68,8 @@ pub(super) fn ask(args: &GateArgs) -> anyhow::Result<Answered> {
             return Ok(seen);
         }
     }
-    let asked = if only_looks { client::get(&url) } else { decide(&url, args) };
+    let asked = if only_looks { client::get(&url) } else { client::post(&url, &json!({ "by": args.by })) };
     Ok(Answered::of(asked))
-}
-
-fn decide(url: &Url, args: &GateArgs) -> anyhow::Result<Answer> {
-    match &args.by {
-        Some(by) => client::post(url, Some(&json!({ "by": by }))),
-        None => client::post(url, None),
-    }
 }
 
 /// Looks until the answer is clear or the time is over, and says on standard error what it waits for.

@@ -110,26 +110,6 @@ impl Check {
     }
 }
 
-/// As the API writes it.
-pub(super) const fn verdict_text(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Fail => "fail",
-        Verdict::NoData => "no_data",
-    }
-}
-
-/// As the API writes it.
-pub(super) const fn check_verdict_text(verdict: CheckVerdict) -> &'static str {
-    match verdict {
-        CheckVerdict::Pass => "pass",
-        CheckVerdict::Warn => "warn",
-        CheckVerdict::Fail => "fail",
-        CheckVerdict::NoData => "no_data",
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use serde_json::json;

@@ -8,7 +8,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use spark_schemas::event::CheckVerdict;
 
-use super::decision::{Check, Decision, verdict_text};
+use super::decision::{Check, Decision};
 
 /// What a test case tells beside its name.
 enum Told {
@@ -54,7 +54,7 @@ pub(super) fn of(decision: &Decision, host: &str, strict: bool) -> anyhow::Resul
         host,
         properties: vec![
             ("decision", decision.id.clone()),
-            ("verdict", verdict_text(decision.verdict()).to_owned()),
+            ("verdict", decision.verdict().as_str().to_owned()),
             ("profile", decision.profile.clone()),
             ("policy", evidence.policy_digest.clone()),
             ("build", evidence.build.clone()),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use spark_schemas::event::{CheckVerdict, Verdict};
 
-use super::decision::{Decision, check_verdict_text, verdict_text};
+use super::decision::Decision;
 
 /// A heading with the verdict and a table of the checks.
 pub(super) fn of(decision: &Decision) -> String {
@@ -13,13 +13,13 @@ pub(super) fn of(decision: &Decision) -> String {
     let mut text = format!(
         "### {} Deploy gate: {}\n\nProfile {}, {}: {passed} of {all} checks passed.\n\n",
         sign(verdict),
-        escaped(verdict_text(verdict)),
+        escaped(verdict.as_str()),
         code(&decision.profile),
         escaped(&decision.at),
     );
     text.push_str("| | Check | Observed | Asked for | |\n|---|---|---|---|---|\n");
     for check in &decision.checks {
-        let verdict = if check.is_waived() { "waived" } else { check_verdict_text(check.verdict) };
+        let verdict = if check.is_waived() { "waived" } else { check.verdict.as_str() };
         let _infallible = writeln!(
             text,
             "| {} {} | {} | {} | {} | {} |",

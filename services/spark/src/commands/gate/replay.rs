@@ -20,7 +20,6 @@ use spark_eventlog::clock::wall_now;
 use spark_schemas::TimeNs;
 use spark_schemas::event::{CheckVerdict, GateDecided, Verdict};
 
-use super::decision::{check_verdict_text, verdict_text};
 use crate::cli::{GateReplayArgs, OutputFormat};
 use crate::commands::progress::Progress;
 use crate::configuration::{self, Overrides};
@@ -290,10 +289,10 @@ fn print(outcome: &Outcome) -> io::Result<()> {
         say!("policy    {field}: {} → {}", shown(before), shown(after))?;
     }
     for flip in flips {
-        let (before, after) = (verdict_text(flip.before), verdict_text(flip.after));
+        let (before, after) = (flip.before.as_str(), flip.after.as_str());
         say!("flips     {} at {}, profile {}: {before} → {after}", flip.id, flip.at, flip.profile)?;
         for check in &flip.checks {
-            let text = |verdict: Option<CheckVerdict>| verdict.map_or("not asked", check_verdict_text);
+            let text = |verdict: Option<CheckVerdict>| verdict.map_or("not asked", CheckVerdict::as_str);
             let limit = |threshold: &Option<String>| threshold.clone().unwrap_or("-".to_owned());
             say!(
                 "            {}: {} → {}, observed {}, limit {} → {}  ({})",

@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Check, Decision, check_verdict_text, verdict_text};
+use super::decision::{Check, Decision};
 
 /// A line for each check, then the verdict.
 pub(super) fn of(decision: &Decision) -> String {
     let mut text = String::new();
     for check in &decision.checks {
-        let verdict = if check.is_waived() { "waived" } else { check_verdict_text(check.verdict) };
+        let verdict = if check.is_waived() { "waived" } else { check.verdict.as_str() };
         let _infallible = writeln!(text, "{verdict:<8} {:<24} {}  ({})", check.id, figures(check), check.reason);
     }
     let (passed, all) = decision.passed();
-    let (verdict, Decision { profile, at, .. }) = (verdict_text(decision.verdict()), decision);
+    let (verdict, Decision { profile, at, .. }) = (decision.verdict().as_str(), decision);
     let _infallible = write!(text, "gate: {verdict}, {passed}/{all} checks passed, profile {profile}, at {at}");
     if decision.evidence.recorded {
         let _infallible = write!(text, "\ndecision {} is in the log", decision.id);

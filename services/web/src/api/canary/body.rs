@@ -3,9 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use spark_core::view::rfc3339;
-use spark_schemas::event::{
-    CanaryComparison, CanaryMode, CanaryRan, CanarySide, Deployment, StreamPosition, TimeSpan, Verdict,
-};
+use spark_schemas::event::{CanaryComparison, CanaryRan, CanarySide, Deployment, StreamPosition, TimeSpan, Verdict};
 
 use crate::api::gate::Check;
 
@@ -68,7 +66,7 @@ impl Body {
     pub(super) fn new(run: CanaryRan, seq: Option<u64>) -> Self {
         Self {
             id: run.id.into(),
-            mode: mode_text(run.mode),
+            mode: run.mode.as_str(),
             verdict: run.verdict,
             at: rfc3339(run.at_ns),
             by: run.by,
@@ -116,13 +114,5 @@ impl From<CanarySide> for Side {
             failed: side.failed,
             missed: side.missed,
         }
-    }
-}
-
-pub(super) const fn mode_text(mode: CanaryMode) -> &'static str {
-    match mode {
-        CanaryMode::Mock => "mock",
-        CanaryMode::Real => "real",
-        CanaryMode::Compare => "compare",
     }
 }

@@ -19,7 +19,7 @@ use spark_schemas::{Event, metric};
 
 use self::body::Body;
 use self::request::{Kind, RealRequest, Request};
-use crate::api::gate::{ANONYMOUS, verdict_text};
+use crate::api::gate::ANONYMOUS;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -73,10 +73,7 @@ pub(crate) async fn run(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Body>, Problem> {
     Params::strict(&uri, &[])?;
-    let body = body.map_err(|rejection| {
-        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
-    })?;
-    let Request { kind, by } = Request::read(&body)?;
+    let Request { kind, by } = Request::read(&body?)?;
     let _turn = turn(&server)?;
     match server.standing() {
         Standing::Live => {}
@@ -98,7 +95,7 @@ pub(crate) async fn run(
     };
     match server.writer.write(vec![Event::CanaryRan(run.clone())]).await {
         Ok(appended) => {
-            let (mode, verdict) = (body::mode_text(run.mode), verdict_text(run.verdict));
+            let (mode, verdict) = (run.mode.as_str(), run.verdict.as_str());
             metrics::counter!(metric::CANARY_RUNS, "mode" => mode, "verdict" => verdict).increment(1);
             Ok(Json(Body::new(run, Some(appended.seq))))
         }

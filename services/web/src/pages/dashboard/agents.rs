@@ -1,14 +1,13 @@
 //! The agents: when each was last heard of, and how its queue is.
 
 use maud::{Markup, html};
-use spark_core::view::View;
+use spark_core::view::{View, past};
 use spark_schemas::TimeNs;
 use spark_schemas::event::Heartbeat;
 
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{count, span, stamp_text};
-use spark_core::view::past;
 
 /// A heartbeat is due every 10 s.
 const SILENCE_US_MAX: u64 = 30_000_000;

@@ -4,14 +4,13 @@ use maud::{Markup, html};
 use spark_core::config::{Sli, SloWindow};
 use spark_core::slo::{Budget, Exhaustion, ObjectiveView, Standing};
 use spark_core::units::decimal;
-use spark_core::view::{View, rfc3339};
+use spark_core::view::{View, past, rfc3339};
 use spark_schemas::TimeNs;
 use spark_schemas::event::AlertState;
 
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{self, count, percent_text, span, stamp_text};
-use spark_core::view::past;
 
 /// The windows whose burn rates stand on a tile; the API has all.
 const SHOWN: usize = 4;

@@ -3,14 +3,13 @@
 use maud::{Markup, html};
 use spark_core::config::{CheckKind, Target};
 use spark_core::units::DurationUs;
-use spark_core::view::{SeriesView, View};
+use spark_core::view::{SeriesView, View, past};
 use spark_schemas::TimeNs;
 use spark_schemas::event::{FailReason, Observed, Outcome};
 
 use super::super::frame::Frame;
 use super::super::panel::{empty, icon};
 use crate::format::{ago, latency, latency_ms, number, span, staleness, stamp};
-use spark_core::view::past;
 
 /// A certificate that expires sooner is worth a colour.
 const CERTIFICATE_SOON_US: u64 = 14 * 86_400 * 1_000_000;
