@@ -19,6 +19,7 @@ pub mod openslo;
 pub mod page;
 pub mod schedule;
 pub mod series;
+pub mod service_hours;
 pub mod slo;
 pub mod units;
 mod varint;

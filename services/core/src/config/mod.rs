@@ -10,6 +10,7 @@ mod maintenance;
 mod objective;
 pub(crate) mod objective_rules;
 mod parse;
+mod service_hours;
 mod target;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use objective::{
     Budgeting, BurnAlert, BurnRate, BurnRateError, CalendarUnit, CalendarWindow, Objective, Sli, SloWindow, Timeslices,
 };
 pub use parse::ConfigError;
+pub use service_hours::{Day, ServiceHours, TimeOfDay, TimeOfDayError};
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
 use crate::units::{DurationUs, RatioPpm};
@@ -60,6 +62,9 @@ pub struct Config {
     /// Maintenances that are planned.
     #[serde(rename = "maintenance", skip_serializing_if = "Vec::is_empty")]
     pub maintenances: Vec<PlannedMaintenance>,
+    /// The hours in which targets are to work. A target that none covers always is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_hours: Vec<ServiceHours>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
     /// How canaries are judged.
@@ -133,6 +138,7 @@ impl Default for Config {
             objectives: Vec::new(),
             openslo: Vec::new(),
             maintenances: Vec::new(),
+            service_hours: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),

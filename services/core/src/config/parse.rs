@@ -158,7 +158,7 @@ impl Config {
         if let Some(broken) = self.broken_rule_of_objectives() {
             return Some(broken);
         }
-        if let Some(broken) = self.broken_rule_of_maintenances() {
+        if let Some(broken) = self.broken_rule_of_maintenances().or_else(|| self.broken_rule_of_service_hours()) {
             return Some(broken);
         }
         if let Some((key, message)) = self.canary.broken_rule() {

@@ -6,9 +6,9 @@ use spark_schemas::event::{CheckResult, CheckVerdict};
 use crate::config::Role;
 use crate::health::{Health, Status};
 use crate::units::decimal;
-use crate::view::{SLO_WINDOW, Slo, TargetView, View, past};
+use crate::view::{SLO_WINDOW, Slo, TargetView, View, past, rfc3339};
 
-/// So many targets in maintenance are named.
+/// So many targets that are not judged are named, of each reason.
 const NAMED_MAX: usize = 10;
 
 /// The six checks, in the order of [`crate::config::SIX`].
@@ -64,28 +64,75 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
     ]
 }
 
-/// Which targets are not judged because they are in maintenance, to be said after a sentence.
+/// Which targets are not judged, and why, to be said after a sentence.
 fn left_out<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
-    match in_maintenance(targets) {
-        names if names.is_empty() => names,
-        names => format!("; left out, in maintenance: {names}"),
+    match NotJudged::of(targets).said() {
+        said if said.is_empty() => said,
+        said => format!("; left out, {said}"),
     }
 }
 
-/// The targets that are in maintenance, each with the maintenance.
-fn in_maintenance<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
-    let named = targets.filter_map(|target| Some(format!("{} ({})", target.name, target.maintenance?.id)));
-    // A check is read by people, and its event has to fit a frame.
-    let (mut names, all): (Vec<String>, usize) = named.fold((Vec::new(), 0), |(mut names, all), name| {
-        if all < NAMED_MAX {
-            names.push(name);
-        }
-        (names, all + 1)
-    });
-    if all > NAMED_MAX {
-        names.push(format!("and {} more", all - NAMED_MAX));
+/// Why all of `what`, which are not judged, are not.
+pub(super) fn why_all_left_out<'t>(what: &str, targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    let left_out = NotJudged::of(targets);
+    let (maintenance, hours) = (left_out.in_maintenance.said(), left_out.outside_hours.said());
+    match (maintenance.is_empty(), hours.is_empty()) {
+        (_, true) => format!("every {what} is in maintenance: {maintenance}"),
+        (true, _) => format!("every {what} is outside of its service hours: {hours}"),
+        _ => format!("every {what} is in maintenance or outside of its service hours: {maintenance}, {hours}"),
     }
-    names.join(", ")
+}
+
+/// Targets that are not judged, by why.
+#[derive(Default)]
+struct NotJudged {
+    in_maintenance: Names,
+    outside_hours: Names,
+}
+
+/// A check is read by people, and its event has to fit a frame: the first few names, and how many there are.
+#[derive(Default)]
+struct Names {
+    first: Vec<String>,
+    all: usize,
+}
+
+impl NotJudged {
+    fn of<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> Self {
+        let mut sorted = Self::default();
+        for target in targets {
+            match (target.maintenance, target.outside_hours_until) {
+                (Some(maintenance), _) => sorted.in_maintenance.add(target, || maintenance.id.to_string()),
+                (None, Some(until)) => sorted.outside_hours.add(target, || format!("until {}", rfc3339(until))),
+                (None, None) => {}
+            }
+        }
+        sorted
+    }
+
+    fn said(&self) -> String {
+        let of = |why: &str, names: &Names| (names.all > 0).then(|| format!("{why}: {}", names.said()));
+        let parts =
+            [of("in maintenance", &self.in_maintenance), of("outside of their service hours", &self.outside_hours)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Names {
+    fn add(&mut self, target: &TargetView<'_>, note: impl FnOnce() -> String) {
+        self.all += 1;
+        if self.all <= NAMED_MAX {
+            self.first.push(format!("{} ({})", target.name, note()));
+        }
+    }
+
+    fn said(&self) -> String {
+        let mut names = self.first.join(", ");
+        if self.all > NAMED_MAX {
+            names += &format!(", and {} more", self.all - NAMED_MAX);
+        }
+        names
+    }
 }
 
 fn why_no_data(slo: &Slo<'_>) -> String {
@@ -93,7 +140,7 @@ fn why_no_data(slo: &Slo<'_>) -> String {
         return "the profile selects no target".to_owned();
     }
     if slo.judged().next().is_none() {
-        return format!("every target is in maintenance: {}", in_maintenance(slo.left_out()));
+        return why_all_left_out("target", slo.left_out());
     }
     match slo.judged().find(|target| target.staleness_us.is_none()) {
         Some(target) if target.series.iter().any(|series| series.latest().is_some()) && target.latest.is_none() => {
@@ -107,17 +154,16 @@ fn why_no_data(slo: &Slo<'_>) -> String {
 
 fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
     let targets = view.with_role(role).into_iter().map(|target| past::as_of(view, target));
-    let (targets, maintained): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
+    let (targets, not_judged): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
     let in_state = |state| targets.iter().filter(move |target| target.state == state);
     let name_them = |targets: &mut dyn Iterator<Item = &TargetView<'_>>| {
         let named: Vec<String> = targets.map(|target| format!("{} ({})", target.name, target.reason)).collect();
         named.join(", ")
     };
-    let (verdict, observed, reason) = if targets.is_empty() && maintained.is_empty() {
+    let (verdict, observed, reason) = if targets.is_empty() && not_judged.is_empty() {
         (CheckVerdict::NoData, None, format!("no target has the role of {what}"))
     } else if targets.is_empty() {
-        let maintained = in_maintenance(maintained.iter());
-        (CheckVerdict::NoData, None, format!("every {what} target is in maintenance: {maintained}"))
+        (CheckVerdict::NoData, None, why_all_left_out(&format!("{what} target"), not_judged.iter()))
     } else if in_state(TargetState::Down).next().is_some() {
         let down = name_them(&mut in_state(TargetState::Down));
         (CheckVerdict::Fail, Some("down"), format!("down: {down}"))
@@ -125,7 +171,7 @@ fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
         let unknown = name_them(&mut in_state(TargetState::Unknown));
         (CheckVerdict::NoData, Some("unknown"), format!("unknown: {unknown}"))
     } else {
-        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(maintained.iter())))
+        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(not_judged.iter())))
     };
     let samples = view.window_over(&targets, SLO_WINDOW).map_or(0, |figures| figures.tally.count());
     CheckResult {

@@ -75,7 +75,7 @@ impl Book {
             if is_live {
                 ledger.rolling.materialize(known.fold_time, store);
             }
-            ledger.count(ledger.spec().judge(observed), observed.slot_ns, known.fold_time, store);
+            ledger.count(observed, known.fold_time, store);
         }
     }
 
@@ -139,8 +139,7 @@ impl Book {
         known: Known,
         store: &mut dyn BucketStore,
     ) {
-        ledger.touch();
-        ledger.head.spec = spec.clone();
+        ledger.follow(spec);
         // What waits to be counted anew may hold any slot that a leaf could hold.
         let latest = match &ledger.head.recount {
             Some(_) => TimeNs(known.fold_time.0.saturating_add(AHEAD_MAX_NS)),

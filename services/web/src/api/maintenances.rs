@@ -25,12 +25,12 @@ use crate::params::Params;
 /// So many are remembered at once; each observation is held against those of its objectives.
 const REMEMBERED_MAX: usize = 1_000;
 
-/// Every maintenance that is remembered, the latest first, also those that were called off.
+/// Every maintenance that is remembered, the latest first, also those that were called off; and the service hours in force.
 pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Value>, Problem> {
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let maintenances = server.view(at, |view| all(&view))?;
-    Ok(Json(json!({ "at": rfc3339(at), "maintenances": maintenances })))
+    let (maintenances, hours) = server.view(at, |view| (all(&view), view.declarations().service_hours().to_vec()))?;
+    Ok(Json(json!({ "at": rfc3339(at), "maintenances": maintenances, "service_hours": hours })))
 }
 
 /// Declares a maintenance, and answers once that is on the log.
