@@ -28,7 +28,7 @@ pub fn canary(args: &CanaryArgs) -> anyhow::Result<ExitCode> {
     let CanaryAsking { server, by, format, strict } = asking;
     set(&mut request, "by", by.as_ref());
     let url = client::api_url(&server.url, PATH, &[]);
-    let answer = match understood("spark canary", client::post_json(&url, &Value::Object(request))) {
+    let answer = match understood("spark canary", client::post(&url, Some(&Value::Object(request)))) {
         Ok(answer) => answer,
         Err(code) => return Ok(code.into()),
     };

@@ -49,7 +49,7 @@ pub fn get(url: &Url) -> anyhow::Result<Answer> {
     read(url, agent().get(url.as_str()).call())
 }
 
-/// `POST url`, with or without a body.
+/// `POST url`, with or without a body in JSON.
 pub fn post(url: &Url, body: Option<&Value>) -> anyhow::Result<Answer> {
     let request = agent().post(url.as_str());
     read(
@@ -59,12 +59,6 @@ pub fn post(url: &Url, body: Option<&Value>) -> anyhow::Result<Answer> {
             None => request.send_empty(),
         },
     )
-}
-
-/// `POST url` with a body in JSON.
-pub fn post_json(url: &Url, body: &Value) -> anyhow::Result<Answer> {
-    let request = agent().post(url.as_str()).header("content-type", "application/json");
-    read(url, request.send(body.to_string()))
 }
 
 /// `DELETE url`

@@ -41,7 +41,7 @@ fn add(args: &MaintenanceAddArgs) -> anyhow::Result<ExitCode> {
     set(&mut request, "id", args.id.as_deref());
     set(&mut request, "by", args.declaring.by.as_deref());
     let url = client::api_url(&args.declaring.server.url, MAINTENANCES, &[]);
-    finish("spark maintenance", client::post_json(&url, &request), args.declaring.format, print_maintenance)
+    finish("spark maintenance", client::post(&url, Some(&request)), args.declaring.format, print_maintenance)
 }
 
 fn cancel(args: &MaintenanceCancelArgs) -> anyhow::Result<ExitCode> {
@@ -55,7 +55,7 @@ fn mark(args: &DeployMarkArgs) -> anyhow::Result<ExitCode> {
     let mut request = json!({ "service": args.service, "version": args.version, "at": args.at });
     set(&mut request, "by", args.declaring.by.as_deref());
     let url = client::api_url(&args.declaring.server.url, DEPLOYMENTS, &[]);
-    finish("spark deploy", client::post_json(&url, &request), args.declaring.format, print_deployment)
+    finish("spark deploy", client::post(&url, Some(&request)), args.declaring.format, print_deployment)
 }
 
 fn list(args: &ListArgs, path: &str, key: &str, print: fn(&Value) -> io::Result<()>) -> anyhow::Result<ExitCode> {

@@ -17,7 +17,8 @@ use spark_schemas::event::{Maintenance, MaintenanceAction};
 
 pub(crate) use self::body::{Body, all};
 use self::request::Request;
-use super::declaring::{by, declare, read, require_live, text};
+use super::asked::{by, read, text};
+use super::declaring::{declare, require_live};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;

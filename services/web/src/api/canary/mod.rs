@@ -19,7 +19,8 @@ use spark_schemas::{Event, metric};
 
 use self::body::Body;
 use self::request::{Kind, RealRequest, Request};
-use crate::api::gate::{ANONYMOUS, verdict_text};
+use crate::api::asked;
+use crate::api::gate::verdict_text;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -73,10 +74,7 @@ pub(crate) async fn run(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Body>, Problem> {
     Params::strict(&uri, &[])?;
-    let body = body.map_err(|rejection| {
-        Problem::new(rejection.status(), "bad-body", "The body can't be read", format!("{}.", rejection.body_text()))
-    })?;
-    let Request { kind, by } = Request::read(&body)?;
+    let Request { kind, by } = Request::read(&asked::bytes(body)?)?;
     let _turn = turn(&server)?;
     match server.standing() {
         Standing::Live => {}
@@ -86,11 +84,8 @@ pub(crate) async fn run(
             return Err(Problem::log_unreachable(format!("No verdict on what may be old. {why}")));
         }
     }
-    let circumstances = || Circumstances {
-        at: server.now(),
-        by: by.unwrap_or_else(|| ANONYMOUS.to_owned()),
-        build: format!("{} ({})", server.build.version, server.build.id),
-    };
+    let circumstances =
+        || Circumstances { at: server.now(), by, build: format!("{} ({})", server.build.version, server.build.id) };
     let run = match kind {
         Kind::Mock => ran(CanaryMode::Mock, mock(&server).await?, None, circumstances()),
         Kind::Real(request) => ran(CanaryMode::Real, real(&server, request).await?, None, circumstances()),
