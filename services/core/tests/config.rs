@@ -338,6 +338,13 @@ fn profiles_that_nothing_can_meet_are_refused() {
     assert_refused(&DEV.replace("150ms", "0s"), (2, 15), "latency_p95 must be more than 0s");
     assert_refused(&DEV.replace("5%", "0%"), (3, 14), "error_rate must be more than 0%");
     assert_refused(&DEV.replace("30s", "0s"), (4, 13), "staleness must be more than 0s");
+    for (warning, says) in [
+        ("warn_latency_p95 = \"150ms\"", "warn_latency_p95 must be more than 0 and less than latency_p95"),
+        ("warn_error_rate = \"0%\"", "warn_error_rate must be more than 0 and less than error_rate"),
+        ("warn_staleness = \"31s\"", "warn_staleness must be more than 0 and less than staleness"),
+    ] {
+        assert_refused(&format!("{DEV}{warning}\n"), (5, warning.find('"').unwrap() + 1), says);
+    }
     let ratio =
         "\"105%\" is not a percentage: write a number from 0 to 100, at most four decimals, and %, such as \"2%\"";
     assert_refused(&DEV.replace("5%", "105%"), (3, 14), ratio);

@@ -84,6 +84,15 @@ pub struct Profile {
     pub error_rate: RatioPpm,
     /// The most overdue target must be less overdue than this.
     pub staleness: DurationUs,
+    /// The gate warns when the 95th percentile of latency is not below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_latency_p95: Option<DurationUs>,
+    /// It warns when the share of failed observations is not below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_error_rate: Option<RatioPpm>,
+    /// It warns when the most overdue target is not less overdue than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_staleness: Option<DurationUs>,
     /// The targets it looks at. Empty: every target that is not demo.
     #[serde(default)]
     pub targets: Vec<Name>,
@@ -124,6 +133,9 @@ impl Default for Config {
             latency_p95: DurationUs::from_ms(p95_ms),
             error_rate: RatioPpm(error_ppm),
             staleness: DurationUs::from_secs(staleness_s),
+            warn_latency_p95: None,
+            warn_error_rate: None,
+            warn_staleness: None,
             targets: Vec::new(),
             checks: Vec::new(),
             score_min: None,

@@ -149,6 +149,9 @@ impl Config {
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
+            if let Some((key, message)) = profile.broken_warning() {
+                return Some(Broken { path: at(key), message });
+            }
             if let Some((places, message)) = profile.broken_gate_rule(self, documents) {
                 let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
                 let path = profile.into_iter().chain(places.into_iter().map(Step::from)).collect();
@@ -182,6 +185,20 @@ impl super::Probe {
             return Some(("linger", "linger must be at most 10s".to_owned()));
         }
         None
+    }
+}
+
+impl super::Profile {
+    /// A warning comes before its limit is reached.
+    fn broken_warning(&self) -> Option<(&'static str, String)> {
+        let warnings = [
+            ("warn_latency_p95", self.warn_latency_p95.map(|warn| warn.0), self.latency_p95.0, "latency_p95"),
+            ("warn_error_rate", self.warn_error_rate.map(|warn| warn.0), self.error_rate.0, "error_rate"),
+            ("warn_staleness", self.warn_staleness.map(|warn| warn.0), self.staleness.0, "staleness"),
+        ];
+        let is_broken = |warn: Option<u64>, limit| warn.is_some_and(|warn| warn == 0 || warn >= limit);
+        let (key, _, _, limit) = warnings.into_iter().find(|(_, warn, limit, _)| is_broken(*warn, *limit))?;
+        Some((key, format!("{key} must be more than 0 and less than {limit}")))
     }
 }
 

@@ -16,23 +16,30 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
     let profile = &slo.profile;
     let samples = slo.figures.tally.count();
     let left_out = left_out(slo.left_out());
-    let below = |id: &str, observed: Option<u64>, limit: u64, places: u32, unit: &str, what: &str| {
-        let (verdict, reason) = match observed {
-            None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
-            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit{left_out}")),
-            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
+    let below =
+        |id: &str, observed: Option<u64>, (limit, warn): (u64, Option<u64>), places: u32, unit: &str, what: &str| {
+            let (verdict, reason) = match observed {
+                None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
+                Some(observed) if observed < limit && warn.is_some_and(|warn| observed >= warn) => {
+                    let reason = format!("{what} is below its limit, and not below what it warns at{left_out}");
+                    (CheckVerdict::Warn, reason)
+                }
+                Some(observed) if observed < limit => {
+                    (CheckVerdict::Pass, format!("{what} is below its limit{left_out}"))
+                }
+                Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
+            };
+            CheckResult {
+                id: id.into(),
+                verdict,
+                observed: observed.map(|figure| decimal(figure, places).into()),
+                threshold: Some(decimal(limit, places).into()),
+                unit: unit.into(),
+                samples,
+                reason,
+                waived: false,
+            }
         };
-        CheckResult {
-            id: id.into(),
-            verdict,
-            observed: observed.map(|figure| decimal(figure, places).into()),
-            threshold: Some(decimal(limit, places).into()),
-            unit: unit.into(),
-            samples,
-            reason,
-            waived: false,
-        }
-    };
     vec![
         up_check("ui.up", view, Role::Ui, "user interface"),
         up_check("executor.up", view, Role::Executor, "executor"),
@@ -40,7 +47,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.latencyP95",
             slo.figures.latency_p95_us(),
-            profile.latency_p95.0,
+            (profile.latency_p95.0, profile.warn_latency_p95.map(|warn| warn.0)),
             3,
             "ms",
             "p95 latency over the last 5 minutes",
@@ -48,7 +55,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.errorRate",
             slo.figures.error_rate_ppm(),
-            profile.error_rate.0,
+            (profile.error_rate.0, profile.warn_error_rate.map(|warn| warn.0)),
             4,
             "%",
             "the error rate over the last 5 minutes",
@@ -56,7 +63,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.staleness",
             slo.staleness_us.map(|us| us / 1_000),
-            profile.staleness.0 / 1_000,
+            (profile.staleness.0 / 1_000, profile.warn_staleness.map(|warn| warn.0 / 1_000)),
             3,
             "s",
             "the staleness of the most overdue target",
