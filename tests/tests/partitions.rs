@@ -135,9 +135,47 @@ fn configuration() -> String {
     let targets = TARGETS.iter().zip(roles).map(|(name, role)| target(name).trim_end().to_owned() + "\n" + role);
     let profile = "[profiles.dev]\nlatency_p95 = \"150ms\"\nerror_rate = \"5%\"\nstaleness = \"120s\"\n";
     format!(
-        "builtin_targets = false\nagents = [{}]\n{}{profile}",
+        "builtin_targets = false\nagents = [{}]\n{}{OBJECTIVES}{}{profile}",
         agents.join(", "),
-        targets.collect::<Vec<_>>().concat()
+        targets.collect::<Vec<_>>().concat(),
+        service_hours()
+    )
+}
+
+/// Events and slices, rolling and calendar; a slice's events are in both partitions.
+const OBJECTIVES: &str = r#"
+[[slo]]
+name = "events"
+sli = "availability"
+objective = "95%"
+window = "30d"
+
+[[slo]]
+name = "fast"
+targets = ["shop", "feed"]
+sli = { latency = "100ms" }
+objective = "50%"
+window = { calendar = "week", time_zone = "Asia/Kathmandu" }
+
+[[slo]]
+name = "slices"
+sli = "availability"
+objective = "50%"
+window = "28d"
+budgeting = { timeslices = { slice = "1m", objective = "97%" } }
+"#;
+
+/// Those of `feed` began some minutes ago, in the midst of what is observed.
+fn service_hours() -> String {
+    let clock = |ago_s: i64| {
+        let minutes = (wait::wall_ns() / SECOND).checked_add_signed(-ago_s).unwrap() / 60 % (24 * 60);
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+    };
+    format!(
+        "[[service_hours]]\nname = \"some\"\ntargets = [\"feed\"]\nfrom = \"{}\"\nto = \"{}\"\n\
+         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n",
+        clock(240),
+        clock(-7_200)
     )
 }
 
@@ -272,6 +310,12 @@ fn figures(api: &Client, at: &str) -> Value {
     let gate = api.json(&format!("/api/tools/status?at={at}"));
     all.insert("health".to_owned(), json!([health["slo"], health["status"], health["reasons"]]));
     all.insert("gate".to_owned(), json!([gate["verdict"], gate["checks"], gate["evidence"]["policyDigest"]]));
+    for objective in api.json(&format!("/api/v1/slos?at={at}"))["slos"].as_array().unwrap() {
+        // Since when events are counted, and when an alert was written, is each log's own.
+        let alerts: Vec<&Value> = objective["alerts"].as_array().unwrap().iter().map(|one| &one["condition"]).collect();
+        let figures = ["standing", "from", "to", "counts", "sli_ppm", "budget", "burn"].map(|key| &objective[key]);
+        all.insert(format!("objective {}", objective["name"]), json!([figures, alerts]));
+    }
     all.insert("targets".to_owned(), api.json(&format!("/api/v1/targets?at={at}"))["targets"].clone());
     all.into()
 }
@@ -294,6 +338,26 @@ fn run_rfc3339(ns: u64) -> String {
     let mut command = spark_tests::script("rfc3339.py");
     command.arg(ns.to_string());
     run(command).stdout.trim().to_owned()
+}
+
+/// The same is declared to both, some of it for what they have folded: each counts that anew from its own logs.
+fn declare_maintenance(sides: [&Side; 2], id: &str, target: &str, ago_s: [u64; 2]) {
+    let [from, to] = ago_s.map(|ago_s| run_rfc3339(wait::wall_ns() - ago_s * SECOND));
+    for side in sides {
+        let body = json!({"id": id, "targets": [target], "from": from, "to": to, "reason": "the test"});
+        let answer = side.api.post("/api/v1/maintenances", &body).unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+}
+
+/// Waits until every objective has figures; gives how many of its events were left out.
+fn until_counted(side: &Side) -> Vec<u64> {
+    wait::until("every objective is counted", LONG, || {
+        let listing = side.api.try_json("/api/v1/slos")?;
+        let objectives = listing["slos"].as_array().ok_or("no objectives")?;
+        let excluded = objectives.iter().map(|one| one["counts"]["excluded"].as_u64());
+        excluded.collect::<Option<Vec<u64>>>().ok_or_else(|| listing.to_string())
+    })
 }
 
 /// What was published so far.
@@ -360,6 +424,14 @@ fn two_partitions_and_two_aggregators_give_the_figures_of_one() {
     let sums_of_one = told.until_folded(&one);
     assert_eq!(told.until_folded(&two), sums_of_one);
     assert!(sums_of_one["rejected"].as_u64() > Some(0) && sums_of_one["gaps"].as_u64() > Some(0), "{sums_of_one}");
+    let outside_hours = until_counted(&one);
+    assert_eq!(until_counted(&two), outside_hours);
+    assert!(outside_hours.iter().all(|excluded| *excluded > 0), "{outside_hours:?}");
+    assert_equal_figures(&one, &two);
+    declare_maintenance([&one, &two], "disks", "shop", [200, 100]);
+    let left_out = until_counted(&one);
+    assert_eq!(until_counted(&two), left_out);
+    assert!(left_out.iter().zip(&outside_hours).all(|(after, before)| after > before), "{left_out:?}");
     assert_equal_figures(&one, &two);
     println!("{sums_of_one}");
 
