@@ -38,7 +38,7 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "enviroment = \"production\"\n",
         (1, 1),
         "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
-         `openslo`, `maintenance`, `profiles`, `canary`, `probe`",
+         `openslo`, `maintenance`, `service_hours`, `profiles`, `canary`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",
@@ -53,7 +53,8 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
                   `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
     assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
-    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`, `check`, \
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `warn_latency_p95`, \
+                   `warn_error_rate`, `warn_staleness`, `targets`, `check`, \
                    `score_min`, `waiver`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
