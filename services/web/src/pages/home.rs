@@ -131,8 +131,12 @@ impl Model {
             let why = format!("Nothing recent is known of {}.", listed(&unknown));
             return headline("unknown", format!("{} of {} unknown", unknown.len(), targets(all)), why);
         }
-        let in_maintenance = (maintained > 0).then(|| format!(", {maintained} in maintenance")).unwrap_or_default();
-        let outside = (outside > 0).then(|| format!(", {outside} outside of service hours")).unwrap_or_default();
+        let left_out = |number: usize, why: &str| match number {
+            0 => String::new(),
+            number => format!(", {number} {why}"),
+        };
+        let in_maintenance = left_out(maintained, "in maintenance");
+        let outside = left_out(outside, "outside of service hours");
         let text = match (all, counted.len() - all) {
             (1, 0) => "The one target is up".to_owned(),
             (all, 0) => format!("All {} are up", targets(all)),
