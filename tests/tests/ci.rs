@@ -153,16 +153,50 @@ fn the_guides_policies_can_be_used() {
     let world = World::new();
     for block in blocks {
         let limits = "[profiles.prod]\nlatency_p95 = \"120ms\"\nerror_rate = \"2%\"\nstaleness = \"15s\"\n";
-        let slo = "[[slo]]\nname = \"orders\"\nsli = \"availability\"\nobjective = \"99.9%\"\nwindow = \"30d\"\n";
-        let policy = match block.contains("[profiles.prod]\n") {
-            true => block.replace("[profiles.prod]\n", limits),
-            false => format!("{limits}{block}"),
+        let slo = "[[slo]]\nname = \"checkout\"\nsli = \"availability\"\nobjective = \"99.9%\"\nwindow = \"30d\"\n";
+        let policy = match (block.contains("latency_p95 = "), block.contains("[profiles.prod]\n")) {
+            (true, _) => block.to_owned(),
+            (false, true) => block.replace("[profiles.prod]\n", limits),
+            (false, false) => format!("{limits}{block}"),
         };
         let mut command = spark();
         command.arg("check").arg(world.file("spark.toml", &format!("{slo}{policy}")));
         let checked = run(command);
         assert_eq!(checked.code, 0, "{block}\n{}", checked.stderr);
     }
+}
+
+/// Both forms of an objective in their guide, and the service hours in theirs.
+#[test]
+fn the_guides_objectives_and_hours_can_be_used() {
+    let guide = |name: &str| fs::read_to_string(repository().join("docs").join(name)).expect("the guide");
+    let world = World::new();
+    let checked = |file: &str, text: &str| {
+        let mut command = spark();
+        command.arg("check").arg(world.file(file, text));
+        let checked = run(command);
+        assert_eq!(checked.code, 0, "{text}\n{}", checked.stderr);
+        checked.stdout
+    };
+    let objectives = guide("objectives.md");
+    let block = |start: &str| {
+        let found = objectives.split("```").skip(1).step_by(2).find_map(|block| block.strip_prefix(start));
+        found.unwrap_or_else(|| panic!("no block begins with {start:?}"))
+    };
+    let target = target_toml("checkout", "https://shop.example/health", "5s");
+    let (objective, alert) = (block("toml\n[[slo]]\n"), block("toml\n[[slo.alerts]]\n"));
+    let short = format!("{target}[[slo]]\n{objective}[[slo.alerts]]\n{alert}");
+    assert!(checked("spark.toml", &short).contains("Alert page: when it burns over 14.4 times too fast for 1h and 5m"));
+    assert!(checked("slo.yaml", block("yaml\n")).contains("SLO checkout can be used"));
+    let hours = guide("maintenance.md");
+    let (_, hours) = hours.split_once("    [[service_hours]]\n").expect("the guide has them");
+    let (hours, _) = hours.split_once("\n\n").expect("the block ends");
+    let orders = target_toml("orders", "https://shop.example/orders", "5s");
+    let said = checked("spark.toml", &format!("{orders}[[service_hours]]\n{hours}\n"));
+    assert!(
+        said.contains("service hours office: mon tue wed thu fri, 08:00 to 18:00, Europe/Istanbul; orders"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use spark_core::config::{CheckKind, Config, ConfigError, DnsQuestion};
 use spark_core::units::DurationUs;
+use spark_schemas::TimeNs;
+
+/// Some hours before clocks are put forward in Berlin.
+const AT: TimeNs = TimeNs(1_774_700_000 * TimeNs::SECOND);
 
 /// A text is a configuration that keeps the rules and is recorded as it is, or an error at a place in the text.
 pub fn config(bytes: &[u8]) {
@@ -61,6 +65,14 @@ fn keeps_the_rules(config: &Config) {
         assert!(objective.targets.iter().all(|target| names.contains(target.as_str())));
         assert!(objective.objective.0 < 1_000_000, "there is a budget");
         assert!(objective.explained(config).iter().all(|sentence| !sentence.is_empty()));
+        let pairs: BTreeSet<_> = objective.alerts.iter().map(|alert| (alert.long, alert.short)).collect();
+        assert_eq!(pairs.len(), objective.alerts.len(), "an alert is known by its windows");
+    }
+    for hours in &config.service_hours {
+        assert!(hours.targets.iter().all(|target| names.contains(target.as_str())));
+        // They begin again, and not before, whatever clocks do.
+        let begins = spark_core::service_hours::outside_until(std::slice::from_ref(hours), "a", AT);
+        assert!(!hours.covers("a") || begins.is_none_or(|at| AT < at), "{}", hours.in_words());
     }
     for target in &config.targets {
         let kind = CheckKind::from_scheme(target.url.scheme()).expect("a scheme that names a check");

@@ -21,6 +21,7 @@ pub mod page;
 pub mod report;
 pub mod schedule;
 pub mod series;
+pub mod service_hours;
 pub mod slo;
 pub mod units;
 mod varint;

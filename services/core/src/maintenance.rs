@@ -1,4 +1,4 @@
-//! Maintenances: which are remembered, and the time that they take out of a target's figures.
+//! Maintenances: which are remembered, and the time that they and service hours take out of a target's figures.
 //!
 //! Nothing is taken out of the log: what was observed meanwhile stays there, and counts again when a maintenance is
 //! called off.
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use spark_schemas::event::{Maintenance, MaintenanceAction, TimeSpan};
 use spark_schemas::{Name, TimeNs};
 
-use crate::config::PlannedMaintenance;
+use crate::config::{PlannedMaintenance, ServiceHours};
+use crate::service_hours::outside;
 use crate::window::Tier;
 
 /// How long a maintenance is remembered after it has ended: longer than any window, and what comes late to it.
@@ -84,17 +85,25 @@ pub(crate) fn whole_buckets(spans: &[TimeSpan], tier: Tier) -> impl Iterator<Ite
     ranges.filter(|range| !range.is_empty())
 }
 
-/// The parts of `span` in which `target` was in maintenance: apart and in order.
-pub fn maintained<'a>(
+/// The parts of `span` that are left out of a target's figures, apart and in order: it was in maintenance, or outside of
+/// its service hours.
+pub(crate) fn left_out<'a>(
     maintenances: impl Iterator<Item = &'a Maintenance>,
+    hours: &[ServiceHours],
     target: &str,
     span: TimeSpan,
 ) -> Vec<TimeSpan> {
     // Most are of another time, and times are compared faster than names.
     let at_that_time = maintenances.filter(|one| one.from_ns < span.to_ns && span.from_ns < one.to_ns);
     let of_target = at_that_time.filter(|one| covers(one, target));
+    let maintained = of_target.map(|one| TimeSpan { from_ns: one.from_ns, to_ns: one.to_ns });
+    joined(maintained.chain(outside(hours, target, span)), span)
+}
+
+/// The parts of `spans` in `within`, joined where they meet, in order.
+pub(crate) fn joined(spans: impl Iterator<Item = TimeSpan>, within: TimeSpan) -> Vec<TimeSpan> {
     let cut =
-        of_target.map(|one| TimeSpan { from_ns: one.from_ns.max(span.from_ns), to_ns: one.to_ns.min(span.to_ns) });
+        spans.map(|one| TimeSpan { from_ns: one.from_ns.max(within.from_ns), to_ns: one.to_ns.min(within.to_ns) });
     let mut spans: Vec<TimeSpan> = cut.filter(|part| part.from_ns < part.to_ns).collect();
     spans.sort_unstable();
     let mut apart: Vec<TimeSpan> = Vec::with_capacity(spans.len());
@@ -107,9 +116,10 @@ pub fn maintained<'a>(
     apart
 }
 
-/// Whether `at` is in one of `spans`.
+/// Whether `at` is in one of `spans`, which are apart and in order.
 pub(crate) fn is_in(spans: &[TimeSpan], at: TimeNs) -> bool {
-    spans.iter().any(|span| span.from_ns <= at && at < span.to_ns)
+    let last_begun = spans.partition_point(|span| span.from_ns <= at).checked_sub(1);
+    last_begun.is_some_and(|n| at < spans[n].to_ns)
 }
 
 #[cfg(test)]
@@ -138,8 +148,8 @@ mod tests {
             maintenance("end", &[], 190, 500),
             maintenance("inside", &[], 192, 195),
         ];
-        assert_eq!(maintained(all.iter(), &name("shop"), span(100, 200)), [span(100, 125), span(190, 200)]);
-        assert_eq!(maintained(all[..3].iter(), &name("x"), span(100, 200)), []);
+        assert_eq!(left_out(all.iter(), &[], &name("shop"), span(100, 200)), [span(100, 125), span(190, 200)]);
+        assert_eq!(left_out(all[..3].iter(), &[], &name("x"), span(100, 200)), []);
         assert!(is_in(&[span(3, 5)], TimeNs(3)) && !is_in(&[span(3, 5)], TimeNs(5)));
     }
 

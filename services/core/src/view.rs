@@ -20,9 +20,10 @@ use spark_schemas::{Class, Name, TimeNs};
 use crate::bucket::{BucketStore, Tally};
 use crate::config::{Config, Profile, Role, Target};
 use crate::fold::{AgentRun, Declarations, State, Totals};
-use crate::maintenance::{covers, maintained};
+use crate::maintenance::covers;
 use crate::merkle::Hash;
 use crate::series::{NotKept, Series};
+use crate::service_hours::outside_until;
 use crate::window::{Tier, Window};
 
 pub use figures::Figures;
@@ -81,6 +82,8 @@ pub struct TargetView<'a> {
     pub staleness_us: Option<u64>,
     /// The maintenance that it is in, if any; of several the one that ends last.
     pub maintenance: Option<&'a Maintenance>,
+    /// Outside of its service hours: when they begin again. `None` within them.
+    pub outside_hours_until: Option<TimeNs>,
     /// What each agent saw of it, in the order of their names.
     pub series: Rc<[SeriesView<'a>]>,
 }
@@ -91,9 +94,9 @@ impl TargetView<'_> {
         self.config.is_some_and(|config| config.demo)
     }
 
-    /// Whether it is judged: not while it is in maintenance.
+    /// Whether it is judged: not while it is in maintenance, or outside of its service hours.
     pub fn is_judged(&self) -> bool {
-        self.maintenance.is_none()
+        self.maintenance.is_none() && self.outside_hours_until.is_none()
     }
 }
 
@@ -104,7 +107,7 @@ pub struct Slo<'a> {
     pub profile_name: Name,
     /// Its thresholds.
     pub profile: Profile,
-    /// The targets it looks at. Those in maintenance are left out of its figures.
+    /// The targets it looks at. Those that are not judged are left out of its figures.
     pub targets: Vec<TargetView<'a>>,
     /// The last five minutes over them.
     pub figures: Figures,
@@ -113,7 +116,7 @@ pub struct Slo<'a> {
 }
 
 impl<'a> Slo<'a> {
-    /// The targets that its figures are of: those not in maintenance.
+    /// The targets that its figures are of: those that are judged now.
     pub fn judged(&self) -> impl Iterator<Item = &TargetView<'a>> {
         self.targets.iter().filter(|target| target.is_judged())
     }
@@ -286,7 +289,8 @@ impl<'a> View<'a> {
             (Some(_), _) => (TargetState::Up, "the latest check passed".into()),
         };
         let maintenance = self.maintenance_of(name);
-        TargetView { name, config, state, reason, latest, staleness_us, maintenance, series }
+        let outside_hours_until = outside_until(self.declarations().service_hours(), name, self.at);
+        TargetView { name, config, state, reason, latest, staleness_us, maintenance, outside_hours_until, series }
     }
 
     /// The maintenance that a target is in at the instant; of several the one that ends last.
@@ -296,15 +300,15 @@ impl<'a> View<'a> {
         in_force.filter(|one| covers(one, target)).max_by_key(|one| one.to_ns)
     }
 
-    /// The times of `window` in which a target was in maintenance.
-    fn maintained_in(&self, window: Window, target: &str) -> Vec<TimeSpan> {
+    /// The times of `window` that count for no figure of a target.
+    fn left_out_in(&self, window: Window, target: &str) -> Vec<TimeSpan> {
         let to_ns = TimeNs(self.at.0.saturating_add(window.tier().width_ns()));
-        self.maintained_within(target, TimeSpan { from_ns: window.first_bucket(self.at), to_ns })
+        self.left_out_within(target, TimeSpan { from_ns: window.first_bucket(self.at), to_ns })
     }
 
-    /// The times within `span` in which a target was in maintenance.
-    pub fn maintained_within(&self, target: &str, span: TimeSpan) -> Vec<TimeSpan> {
-        maintained(self.declarations().maintenances_in_force(), target, span)
+    /// The times within `span` that count for no figure of a target: maintenance, and outside of its service hours.
+    pub fn left_out_within(&self, target: &str, span: TimeSpan) -> Vec<TimeSpan> {
+        self.declarations().left_out(target, span)
     }
 
     fn agents_of(&self, target: &'a Target) -> &'a [Name] {
@@ -316,7 +320,8 @@ impl<'a> View<'a> {
         policy.config.profiles.get(&policy.config.profile)
     }
 
-    /// A window of one target, all its agents together, without the time that it was in maintenance.
+    /// A window of one target, all its agents together, without the time that it was in maintenance or outside of its
+    /// service hours.
     pub fn window(&self, target: &str, window: Window) -> Result<Figures, NotKept> {
         self.figures(window, &self.series_of(target))
     }
@@ -326,8 +331,8 @@ impl<'a> View<'a> {
         self.figures(window, targets.iter().flat_map(|target| target.series.iter()))
     }
 
-    /// A window of some series together. Buckets that lie wholly in a maintenance of their target are left out; how wide
-    /// they are is the window's tier.
+    /// A window of some series together. Buckets that lie wholly in a maintenance of their target, or outside of its
+    /// service hours, are left out; how wide they are is the window's tier.
     pub fn figures<'s>(
         &self,
         window: Window,
@@ -339,7 +344,7 @@ impl<'a> View<'a> {
         let mut figures = Figures::empty(window, self.at);
         for one in series {
             let before = figures.tally.count();
-            let excluded = self.maintained_in(window, one.target);
+            let excluded = self.left_out_in(window, one.target);
             one.add_window(window, self.at, &excluded, &mut figures.tally)?;
             let due = one.due(window.tier(), window.first_bucket(self.at), self.at, &excluded);
             figures.expected += due;
@@ -360,7 +365,7 @@ impl<'a> View<'a> {
     {
         let to_ns = TimeNs(self.at.0.saturating_add(tier.width_ns()));
         self.figures_without(tier, from, series, |target| {
-            self.maintained_within(target, TimeSpan { from_ns: from, to_ns })
+            self.left_out_within(target, TimeSpan { from_ns: from, to_ns })
         })
     }
 
@@ -422,7 +427,7 @@ impl<'a> View<'a> {
             [] => targets.retain(|target| !target.is_demo()),
             named => targets.retain(|target| named.contains(target.name)),
         }
-        // A target is left out as a whole while it is in maintenance. Where all are, nothing is left to judge by.
+        // A target is left out as a whole while it is not judged. Where all are, nothing is left to judge by.
         let judged = || targets.iter().filter(|target| target.is_judged());
         let overdue: Option<Vec<u64>> = judged().map(|target| target.staleness_us).collect();
         let staleness_us = overdue.and_then(|all| all.into_iter().max());

@@ -38,7 +38,7 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
         "enviroment = \"production\"\n",
         (1, 1),
         "unknown field `enviroment`, expected one of `environment`, `profile`, `agents`, `builtin_targets`, `target`, `slo`, \
-         `openslo`, `maintenance`, `profiles`, `canary`, `report`, `probe`",
+         `openslo`, `maintenance`, `service_hours`, `profiles`, `canary`, `report`, `probe`",
     );
     assert_line_refused(
         "intervl = \"5s\"",
@@ -53,7 +53,8 @@ fn unknown_and_missing_keys_are_refused_with_those_there_are() {
     let canary = "unknown field `sigma`, expected one of `alpha`, `samples_min`, `completeness_min`, `latency_warn`, \
                   `latency_fail`, `latency_floor`, `slow_warn`, `slow_fail`, `errors_warn`, `errors_fail`";
     assert_refused("[canary]\nsigma = 3\n", (2, 1), canary);
-    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `targets`, `check`, \
+    let profile = "unknown field `p99`, expected one of `latency_p95`, `error_rate`, `staleness`, `warn_latency_p95`, \
+                   `warn_error_rate`, `warn_staleness`, `targets`, `check`, \
                    `score_min`, `waiver`";
     assert_refused(&format!("{DEV}p99 = \"1s\"\n"), (5, 1), profile);
     assert_refused("\n[[target]]\nurl = \"https://shop.example/\"\n", (2, 1), "missing field `name`");
@@ -338,6 +339,13 @@ fn profiles_that_nothing_can_meet_are_refused() {
     assert_refused(&DEV.replace("150ms", "0s"), (2, 15), "latency_p95 must be more than 0s");
     assert_refused(&DEV.replace("5%", "0%"), (3, 14), "error_rate must be more than 0%");
     assert_refused(&DEV.replace("30s", "0s"), (4, 13), "staleness must be more than 0s");
+    for (warning, says) in [
+        ("warn_latency_p95 = \"150ms\"", "warn_latency_p95 must be more than 0 and less than latency_p95"),
+        ("warn_error_rate = \"0%\"", "warn_error_rate must be more than 0 and less than error_rate"),
+        ("warn_staleness = \"31s\"", "warn_staleness must be more than 0 and less than staleness"),
+    ] {
+        assert_refused(&format!("{DEV}{warning}\n"), (5, warning.find('"').unwrap() + 1), says);
+    }
     let ratio =
         "\"105%\" is not a percentage: write a number from 0 to 100, at most four decimals, and %, such as \"2%\"";
     assert_refused(&DEV.replace("5%", "105%"), (3, 14), ratio);

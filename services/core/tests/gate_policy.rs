@@ -8,7 +8,7 @@ use spark_core::gate::{self, differences};
 use spark_core::schedule::Schedule;
 use spark_core::view::rfc3339;
 use spark_schemas::event::CheckVerdict::{Fail, NoData, Pass, Warn};
-use spark_schemas::event::Outcome::Ok as Passed;
+use spark_schemas::event::Outcome::{self, Ok as Passed};
 use spark_schemas::event::{
     CanaryComparison, CanaryMode, CanaryRan, CanarySide, CheckVerdict, ConfigApplied, GateDecided, Verdict,
 };
@@ -302,4 +302,35 @@ fn a_changed_figure_of_the_policy_shows_in_the_decision() {
     let fields: Vec<String> = differences(&before, &after).into_iter().map(|difference| difference.field).collect();
     assert!(fields.contains(&"checks[healthz.slo.latencyP95].threshold".to_owned()), "{fields:?}");
     assert!(fields.contains(&"policy_digest".to_owned()), "{fields:?}");
+}
+
+#[test]
+fn the_figures_warn_before_they_fail_where_a_profile_says_from_when() {
+    let limits = "warn_latency_p95 = \"100ms\"\nwarn_error_rate = \"2%\"\nwarn_staleness = \"10s\"\n";
+    let config = with(limits);
+    assert!(!with("").canonical_json().contains("warn_"), "old configurations keep their digest");
+    // Latency, failures of 120 observations, and how long after the last one it is decided.
+    for (latency_us, failures, later_s, wanted) in [
+        (1_000, 0, 0, [Pass, Pass, Pass]),
+        (110_000, 0, 0, [Warn, Pass, Pass]),
+        (160_000, 0, 0, [Fail, Pass, Pass]),
+        (1_000, 4, 0, [Pass, Warn, Pass]),
+        (1_000, 12, 0, [Pass, Fail, Pass]),
+        (1_000, 0, 25, [Pass, Pass, Warn]),
+        (1_000, 0, 45, [Pass, Pass, Fail]),
+    ] {
+        let mut spark = Spark::configured(&config);
+        spark.schedule(&["ui", "executor"]);
+        for n in 0..60 {
+            let outcome = if (1..=failures / 2).contains(&n) { Outcome::Fail } else { Outcome::Ok };
+            spark.observe_both(TimeNs(START.0 - n * 5 * SECOND), latency_us, outcome);
+        }
+        let decided = spark.decide(TimeNs(START.0 + later_s * SECOND));
+        let figures = ["latencyP95", "errorRate", "staleness"];
+        let verdicts = figures.map(|figure| verdict_of(&decided, &format!("healthz.slo.{figure}")));
+        assert_eq!(verdicts, wanted, "{latency_us} µs, {failures} failures, {later_s} s later: {decided:#?}");
+        if wanted.contains(&Warn) {
+            assert_eq!(decided.verdict, Verdict::Warn);
+        }
+    }
 }

@@ -176,9 +176,17 @@ fn alerts_can_fire_and_be_told_apart() {
     assert_line_refused(&alert("short = \"5m\", burn_rate = ^14.4"), text);
     let late = "an alert that must hold for 2h is later than its long window (1h)";
     assert_line_refused(&alert("short = \"5m\", burn_rate = \"1\", for = ^\"2h\""), late);
-    let one = |page: &str| format!("{{ severity = {page}, long = \"1h\", short = \"5m\", burn_rate = \"14.4\" }}");
-    let alike = "alerts differ in severity or windows";
-    assert_line_refused(&format!("alerts = [{}, {}]", one("\"page\""), one("^\"page\"")), alike);
+    let one = |page: &str, long: &str, short: &str| {
+        format!("{{ severity = \"{page}\", long = {long}, short = {short}, burn_rate = \"14.4\" }}")
+    };
+    let two = |other: String| format!("alerts = [{}, {other}]", one("page", "\"1h\"", "\"5m\""));
+    let alike = "the windows 1h and 5m are those of another alert of this objective; each pair has one";
+    assert_line_refused(&two(one("page", "^\"1h\"", "\"5m\"")), alike);
+    assert_line_refused(&two(one("ticket", "^\"1h\"", "\"5m\"")), alike);
+    for (long, short) in [("1h", "30m"), ("6h", "5m")] {
+        let text = format!("{TARGET}{SLO}{}\n", two(one("page", &format!("{long:?}"), &format!("{short:?}"))));
+        assert_eq!(Config::from_toml(&text).unwrap().objectives[0].alerts.len(), 2);
+    }
 }
 
 #[test]

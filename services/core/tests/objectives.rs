@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use spark_core::bucket::{MemoryBuckets, SeriesId};
 use spark_core::config::{
-    Budgeting, BurnAlert, CalendarUnit, CalendarWindow, Config, Objective, Sli, SloWindow, Target, Timeslices,
+    Budgeting, BurnAlert, CalendarUnit, CalendarWindow, Config, Day, Objective, ServiceHours, Sli, SloWindow, Target,
+    Timeslices,
 };
 use spark_core::fold::{State, StateHead};
 use spark_core::ledger::Recounter;
@@ -78,16 +79,52 @@ fn objectives() -> Vec<Objective> {
     ]
 }
 
+/// Service hours of two targets: by day, and over midnight on some days; what they say of `feed` adds up.
+fn service_hours() -> Vec<ServiceHours> {
+    use Day::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
+    let hours = |of: &str, targets: &[&str], days: &[Day], from: &str, to: &str, time_zone: &str| ServiceHours {
+        name: name(of),
+        targets: targets.iter().map(|target| name(target)).collect(),
+        days: days.to_vec(),
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+        time_zone: time_zone.to_owned(),
+    };
+    vec![
+        hours("day", &["feed"], &[Mon, Tue, Wed, Thu, Fri, Sat, Sun], "06:10", "20:05", "Europe/Berlin"),
+        hours("night", &["feed", "login"], &[Mon, Wed, Sun], "21:00", "04:30", "Australia/Lord_Howe"),
+    ]
+}
+
+/// Whether a clock says so: the same in another way. No clock is put forward or back in the month of these tests.
+fn is_within(hours: &ServiceHours, slot: TimeNs) -> bool {
+    let zone = jiff::tz::TimeZone::get(&hours.time_zone).unwrap();
+    let clock = jiff::Timestamp::from_nanosecond(i128::from(slot.0)).unwrap().to_zoned(zone);
+    let shown = clock.strftime("%H:%M").to_string();
+    let is_day = |clock: &jiff::Zoned| {
+        let day = clock.strftime("%a").to_string().to_lowercase();
+        hours.days.iter().any(|one| one.as_str() == day)
+    };
+    let (from, to) = (hours.from.to_string(), hours.to.to_string());
+    if from < to {
+        is_day(&clock) && from <= shown && shown < to
+    } else {
+        (is_day(&clock) && from <= shown) || (is_day(&clock.yesterday().unwrap()) && shown < to)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Declared {
-    Config { chosen: Vec<usize>, demo: bool },
+    Config { chosen: Vec<usize>, demo: bool, hours: Vec<ServiceHours> },
     Maintenance { id: usize, targets: Vec<usize>, from: Instant, length_ns: u64 },
     Cancel { id: usize },
 }
 
 fn declarations() -> impl Strategy<Value = Declared> {
     let chosen = prop::sample::subsequence((0..objectives().len()).collect::<Vec<_>>(), 0..5);
-    let config = (chosen, any::<bool>()).prop_map(|(chosen, demo)| Declared::Config { chosen, demo });
+    let hours = prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(service_hours(), 1..=2)];
+    let config =
+        (chosen, any::<bool>(), hours).prop_map(|(chosen, demo, hours)| Declared::Config { chosen, demo, hours });
     let length_ns = prop_oneof![1_u64..30 * MINUTE, Just(15 * MINUTE), 1_u64..40 * 24 * 60 * MINUTE];
     let targets = prop::sample::subsequence(vec![0, 1, 2], 0..3);
     let maintenance = (0_usize..3, targets, instants(), length_ns)
@@ -105,7 +142,7 @@ struct InForce {
 impl InForce {
     fn declare(&mut self, declared: &Declared, now: TimeNs) -> Event {
         match declared {
-            Declared::Config { chosen, demo } => {
+            Declared::Config { chosen, demo, hours } => {
                 let mut by_name = BTreeMap::new();
                 for n in chosen {
                     let objective = objectives().swap_remove(*n);
@@ -116,7 +153,8 @@ impl InForce {
                     Target { demo: *demo && *target == "login", ..Target::new(name(target), url) }
                 };
                 let targets = TARGETS.iter().map(target).collect();
-                let config = Config { targets, objectives: by_name.into_values().collect(), ..Config::default() };
+                let (objectives, service_hours) = (by_name.into_values().collect(), hours.clone());
+                let config = Config { targets, objectives, service_hours, ..Config::default() };
                 let (digest, body) = (config.digest().into(), config.canonical_json());
                 self.config = Some(config);
                 ConfigApplied { at_ns: now, digest, part: 0, parts: 1, body }.into()
@@ -154,10 +192,13 @@ impl InForce {
     }
 
     fn excludes(&self, target: &str, slot: TimeNs) -> bool {
-        self.maintenances.values().any(|one| {
+        let is_in_maintenance = self.maintenances.values().any(|one| {
             let concerns = one.targets.is_empty() || one.targets.iter().any(|name| name.as_str() == target);
             concerns && one.from_ns <= slot && slot < one.to_ns
-        })
+        });
+        let hours = self.config.iter().flat_map(|config| &config.service_hours);
+        let its: Vec<_> = hours.filter(|hours| hours.targets.iter().any(|name| name.as_str() == target)).collect();
+        is_in_maintenance || (!its.is_empty() && !its.iter().any(|hours| is_within(hours, slot)))
     }
 
     fn selects(&self, objective: &Objective, target: &str) -> bool {

@@ -286,3 +286,40 @@ async fn what_the_configuration_plans_is_listed_and_changed_there() {
     let same_id = json!({"id": "disks", "for": "1h", "reason": "mine"});
     assert_eq!(refused(&service, PATH, &same_id).await.0, 409);
 }
+
+#[tokio::test]
+async fn a_target_outside_of_its_service_hours_is_seen_so_everywhere() {
+    let mut world = outage();
+    let hours = "[[service_hours]]\nname = \"office\"\ntargets = [\"shop\"]\ndays = [\"thu\", \"fri\"]\nfrom = \"08:00\"\n\
+                 to = \"14:58\"\ntime_zone = \"Europe/Istanbul\"\n";
+    world.configure(&format!("{CONFIG}{hours}"), before(NOON, 5));
+    let service = start(world).await;
+    let (until, text) = ("2026-07-31T05:00:00Z", "2026-07-31 05:00:00 UTC");
+    let errors = check(&service, "healthz.slo.errorRate").await;
+    let says = format!("; left out, outside of their service hours: shop (until {until})");
+    assert_eq!(errors["verdict"], "pass", "{errors}");
+    assert!(errors["reason"].as_str().unwrap().ends_with(&says), "{errors}");
+    let ui = check(&service, "ui.up").await;
+    assert_eq!(ui["verdict"], "no_data", "the only user interface is closed: {ui}");
+    let shop = get(service.address, "/api/v1/targets/shop").await.json();
+    assert_eq!((&shop["state"], &shop["outside_service_hours_until"]), (&json!("down"), &json!(until)));
+    let executor = get(service.address, "/api/v1/targets/executor").await.json();
+    assert_eq!(executor["outside_service_hours_until"], Value::Null);
+    let within = get(service.address, "/api/v1/targets/shop?at=2026-07-30T11:57:59Z").await.json();
+    assert_eq!(within["outside_service_hours_until"], Value::Null);
+    let listed = get(service.address, PATH).await.json();
+    let wanted = json!([{
+        "name": "office", "targets": ["shop"], "days": ["thu", "fri"], "from": "08:00", "to": "14:58",
+        "time_zone": "Europe/Istanbul",
+    }]);
+    assert_eq!(listed["service_hours"], wanted);
+    for page in ["/", "/dashboard", "/targets/shop"] {
+        let page_body = get(service.address, page).await.body;
+        assert!(page_body.contains(&format!("outside of service hours<span class=\"hidden\"> until {text}")), "{page}");
+    }
+    let page_body = get(service.address, "/targets/shop").await.body;
+    let band = "Outside of its service hours, 2026-07-30 11:58:00 UTC to 2026-07-30 12:00:00 UTC";
+    assert!(page_body.contains(&format!("height=\"100\"><title>{band}</title>")), "a band in the chart");
+    assert!(page_body.contains(&format!("</i>{band}</li>")), "and the same in words");
+    assert!(get(service.address, "/").await.body.contains("1 target up, 1 outside of service hours"));
+}

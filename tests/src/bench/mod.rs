@@ -8,12 +8,15 @@ mod checks;
 mod connection;
 mod drain;
 mod footprint;
+mod gate;
 mod jetstream;
 mod load;
 mod measure;
+mod objectives;
 mod pages;
 mod probing;
 mod replay;
+mod service;
 mod start;
 mod table;
 
@@ -55,10 +58,12 @@ struct Row {
 
 const ROWS: &[Row] = &[
     Row { name: "replay", what: "Replay", measure: replay::run },
+    Row { name: "objectives", what: "Counting objectives", measure: objectives::run },
     Row { name: "ingest", what: "Ingest through JetStream, sync_interval always", measure: jetstream::ingest },
     Row { name: "single", what: "Consuming from JetStream", measure: jetstream::single },
     Row { name: "visible", what: "Made to visible", measure: probing::visible },
     Row { name: "web", what: "Answers of the web service", measure: pages::run },
+    Row { name: "gate", what: "Gate decisions", measure: gate::run },
     Row { name: "start", what: "spark up", measure: start::run },
     Row { name: "footprint", what: "Footprint of a series", measure: footprint::run },
     Row { name: "lateness", what: "Schedule", measure: probing::lateness },

@@ -46,7 +46,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
 }
 
 /// 200 targets every 5 s, frames of 100.
-fn write_archive(dir: &Path, observations: u64) -> Result<()> {
+pub(super) fn write_archive(dir: &Path, observations: u64) -> Result<()> {
     const TARGETS: u64 = 200;
     const INTERVAL_S: u64 = 5;
     let mut load = Load::new(1, TARGETS as usize, INTERVAL_S * 1_000);

@@ -35,6 +35,12 @@ fn figures(api: &Client, at: &str) -> Value {
     let gate = api.json(&format!("/api/tools/status?at={at}"));
     all.insert("health".to_owned(), json!([health["slo"], health["status"], health["reasons"]]));
     all.insert("gate".to_owned(), json!([gate["verdict"], gate["checks"], gate["evidence"]["policyDigest"]]));
+    for objective in api.json(&format!("/api/v1/slos?at={at}"))["slos"].as_array().unwrap() {
+        // Since when events are counted, and when an alert was written, is each log's own.
+        let alerts: Vec<&Value> = objective["alerts"].as_array().unwrap().iter().map(|one| &one["condition"]).collect();
+        let figures = ["standing", "from", "to", "counts", "sli_ppm", "budget", "burn"].map(|key| &objective[key]);
+        all.insert(format!("objective {}", objective["name"]), json!([figures, alerts]));
+    }
     all.insert("targets".to_owned(), api.json(&format!("/api/v1/targets?at={at}"))["targets"].clone());
     all.into()
 }
@@ -57,6 +63,26 @@ fn run_rfc3339(ns: u64) -> String {
     let mut command = spark_tests::script("rfc3339.py");
     command.arg(ns.to_string());
     run(command).stdout.trim().to_owned()
+}
+
+/// The same is declared to both, some of it for what they have folded: each counts that anew from its own logs.
+pub fn declare_maintenance(sides: [&Side; 2], id: &str, target: &str, ago_s: [u64; 2]) {
+    let [from, to] = ago_s.map(|ago_s| run_rfc3339(wait::wall_ns() - ago_s * 1_000_000_000));
+    for side in sides {
+        let body = json!({"id": id, "targets": [target], "from": from, "to": to, "reason": "the test"});
+        let answer = side.api.post("/api/v1/maintenances", &body).unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+}
+
+/// Waits until every objective has figures; gives how many of its events were left out.
+pub fn until_counted(side: &Side) -> Vec<u64> {
+    wait::until("every objective is counted", LONG, || {
+        let listing = side.api.try_json("/api/v1/slos")?;
+        let objectives = listing["slos"].as_array().ok_or("no objectives")?;
+        let excluded = objectives.iter().map(|one| one["counts"]["excluded"].as_u64());
+        excluded.collect::<Option<Vec<u64>>>().ok_or_else(|| listing.to_string())
+    })
 }
 
 /// What was published so far.

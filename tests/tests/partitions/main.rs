@@ -7,7 +7,7 @@ mod side;
 
 use std::num::NonZeroU16;
 
-use figures::{Told, assert_equal_figures};
+use figures::{Told, assert_equal_figures, declare_maintenance, until_counted};
 use script::{AGENTS, HOMES, Script, configuration, name};
 use serde_json::{Value, json};
 use side::{Side, publish, reports, until_reported};
@@ -35,6 +35,14 @@ fn two_partitions_and_two_aggregators_give_the_figures_of_one() {
     let sums_of_one = told.until_folded(&one);
     assert_eq!(told.until_folded(&two), sums_of_one);
     assert!(sums_of_one["rejected"].as_u64() > Some(0) && sums_of_one["gaps"].as_u64() > Some(0), "{sums_of_one}");
+    let outside_hours = until_counted(&one);
+    assert_eq!(until_counted(&two), outside_hours);
+    assert!(outside_hours.iter().all(|excluded| *excluded > 0), "{outside_hours:?}");
+    assert_equal_figures(&one, &two);
+    declare_maintenance([&one, &two], "disks", "shop", [200, 100]);
+    let left_out = until_counted(&one);
+    assert_eq!(until_counted(&two), left_out);
+    assert!(left_out.iter().zip(&outside_hours).all(|(after, before)| after > before), "{left_out:?}");
     assert_equal_figures(&one, &two);
     println!("{sums_of_one}");
 

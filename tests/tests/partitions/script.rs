@@ -22,9 +22,47 @@ pub fn configuration() -> String {
     let targets = TARGETS.iter().zip(roles).map(|(name, role)| target(name).trim_end().to_owned() + "\n" + role);
     let profile = "[profiles.dev]\nlatency_p95 = \"150ms\"\nerror_rate = \"5%\"\nstaleness = \"120s\"\n";
     format!(
-        "builtin_targets = false\nagents = [{}]\n{}{profile}",
+        "builtin_targets = false\nagents = [{}]\n{}{OBJECTIVES}{}{profile}",
         agents.join(", "),
-        targets.collect::<Vec<_>>().concat()
+        targets.collect::<Vec<_>>().concat(),
+        service_hours()
+    )
+}
+
+/// Events and slices, rolling and calendar; a slice's events are in both partitions.
+const OBJECTIVES: &str = r#"
+[[slo]]
+name = "events"
+sli = "availability"
+objective = "95%"
+window = "30d"
+
+[[slo]]
+name = "fast"
+targets = ["shop", "feed"]
+sli = { latency = "100ms" }
+objective = "50%"
+window = { calendar = "week", time_zone = "Asia/Kathmandu" }
+
+[[slo]]
+name = "slices"
+sli = "availability"
+objective = "50%"
+window = "28d"
+budgeting = { timeslices = { slice = "1m", objective = "97%" } }
+"#;
+
+/// Those of `feed` began some minutes ago, in the midst of what is observed.
+fn service_hours() -> String {
+    let clock = |ago_s: i64| {
+        let minutes = (wait::wall_ns() / SECOND).checked_add_signed(-ago_s).unwrap() / 60 % (24 * 60);
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+    };
+    format!(
+        "[[service_hours]]\nname = \"some\"\ntargets = [\"feed\"]\nfrom = \"{}\"\nto = \"{}\"\n\
+         days = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n",
+        clock(240),
+        clock(-7_200)
     )
 }
 

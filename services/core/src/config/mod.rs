@@ -11,6 +11,7 @@ mod objective;
 pub(crate) mod objective_rules;
 mod parse;
 mod report;
+mod service_hours;
 mod target;
 mod target_rules;
 
@@ -31,6 +32,7 @@ pub use objective::{
 };
 pub use parse::ConfigError;
 pub use report::{Floors, Limits, ReportPolicy};
+pub use service_hours::{Day, ServiceHours, TimeOfDay, TimeOfDayError};
 pub use target::{CheckKind, Connection, Role, StatusRange, StatusRanges, Target};
 
 use crate::json;
@@ -61,6 +63,9 @@ pub struct Config {
     /// Maintenances that are planned.
     #[serde(rename = "maintenance", skip_serializing_if = "Vec::is_empty")]
     pub maintenances: Vec<PlannedMaintenance>,
+    /// The hours in which targets are to work. A target that none covers always is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_hours: Vec<ServiceHours>,
     /// Sets of objectives by name.
     pub profiles: BTreeMap<Name, Profile>,
     /// How canaries are judged.
@@ -83,6 +88,15 @@ pub struct Profile {
     pub error_rate: RatioPpm,
     /// The most overdue target must be less overdue than this.
     pub staleness: DurationUs,
+    /// The gate warns when the 95th percentile of latency is not below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_latency_p95: Option<DurationUs>,
+    /// It warns when the share of failed observations is not below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_error_rate: Option<RatioPpm>,
+    /// It warns when the most overdue target is not less overdue than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_staleness: Option<DurationUs>,
     /// The targets it looks at. Empty: every target that is not demo.
     #[serde(default)]
     pub targets: Vec<Name>,
@@ -123,6 +137,9 @@ impl Default for Config {
             latency_p95: DurationUs::from_ms(p95_ms),
             error_rate: RatioPpm(error_ppm),
             staleness: DurationUs::from_secs(staleness_s),
+            warn_latency_p95: None,
+            warn_error_rate: None,
+            warn_staleness: None,
             targets: Vec::new(),
             checks: Vec::new(),
             score_min: None,
@@ -137,6 +154,7 @@ impl Default for Config {
             objectives: Vec::new(),
             openslo: Vec::new(),
             maintenances: Vec::new(),
+            service_hours: Vec::new(),
             profiles: BTreeMap::from([
                 (name("dev"), profile(150, 50_000, 30)),
                 (name("prod"), profile(120, 20_000, 15)),

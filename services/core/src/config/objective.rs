@@ -107,7 +107,7 @@ pub enum CalendarUnit {
     Month,
 }
 
-fn utc() -> String {
+pub(super) fn utc() -> String {
     "UTC".to_owned()
 }
 

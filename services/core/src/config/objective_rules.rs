@@ -80,9 +80,9 @@ impl BurnAlert {
             .or_else(|| Some(("for", broken_hold(self)?)))
     }
 
-    /// Alerts of one objective that nobody could tell apart.
+    /// Whether another alert of the same objective has its severity and pair of windows: by those its state is known.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        (&self.severity, self.long, self.short) == (&other.severity, other.long, other.short)
+        (self.severity.as_str(), self.long, self.short) == (other.severity.as_str(), other.long, other.short)
     }
 }
 
@@ -97,7 +97,7 @@ impl Objective {
                     return Some(broken(key, message));
                 }
                 let is_repeated = self.alerts[..n].iter().any(|other| alert.is_alike(other));
-                is_repeated.then(|| broken("severity", "alerts differ in severity or windows".to_owned()))
+                is_repeated.then(|| broken("long", twice_windows(alert)))
             })
         })
     }
@@ -176,6 +176,10 @@ impl Config {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         format!("no target {name:?}; there are: {known}")
     }
+}
+
+pub(crate) fn twice_windows(BurnAlert { severity, long, short, .. }: &BurnAlert) -> String {
+    format!("another alert of this objective is a {severity} over {long} and {short}, too; each such pair has one")
 }
 
 pub(crate) fn twice(name: &str) -> String {

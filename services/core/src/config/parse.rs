@@ -131,6 +131,9 @@ impl Config {
             if let Some((key, _, zero)) = limits.into_iter().find(|(_, limit, _)| *limit == 0) {
                 return Some(Broken { path: at(key), message: format!("{key} must be more than {zero}") });
             }
+            if let Some((key, message)) = profile.broken_warning() {
+                return Some(Broken { path: at(key), message });
+            }
             if let Some(Broken { path, message }) = profile.broken_gate_rule(self, documents) {
                 let profile = [Step::Key("profiles"), Step::Named(name.to_string())];
                 return Some(Broken { path: profile.into_iter().chain(path).collect(), message });
@@ -139,7 +142,7 @@ impl Config {
         if let Some(broken) = self.broken_rule_of_objectives() {
             return Some(broken);
         }
-        if let Some(broken) = self.broken_rule_of_maintenances() {
+        if let Some(broken) = self.broken_rule_of_maintenances().or_else(|| self.broken_rule_of_service_hours()) {
             return Some(broken);
         }
         if let Some((key, message)) = self.canary.broken_rule() {
@@ -166,6 +169,20 @@ impl super::Probe {
             return Some(("linger", "linger must be at most 10s".to_owned()));
         }
         None
+    }
+}
+
+impl super::Profile {
+    /// A warning comes before its limit is reached.
+    fn broken_warning(&self) -> Option<(&'static str, String)> {
+        let warnings = [
+            ("warn_latency_p95", self.warn_latency_p95.map(|warn| warn.0), self.latency_p95.0, "latency_p95"),
+            ("warn_error_rate", self.warn_error_rate.map(|warn| warn.0), self.error_rate.0, "error_rate"),
+            ("warn_staleness", self.warn_staleness.map(|warn| warn.0), self.staleness.0, "staleness"),
+        ];
+        let is_broken = |warn: Option<u64>, limit| warn.is_some_and(|warn| warn == 0 || warn >= limit);
+        let (key, _, _, limit) = warnings.into_iter().find(|(_, warn, limit, _)| is_broken(*warn, *limit))?;
+        Some((key, format!("{key} must be more than 0 and less than {limit}")))
     }
 }
 

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use spark_schemas::event::{
     Alert, CanaryRan, ConfigApplied, ConfigRejected, Deployment, GateDecided, LogRepaired, Maintenance, Portfolio,
-    ReportIssued, Strategy,
+    ReportIssued, Strategy, TimeSpan,
 };
 use spark_schemas::{Event, Name, TimeNs};
 
-use crate::config::Config;
+use crate::config::{Config, ServiceHours};
 use crate::maintenance::{self, Cancelled};
 use crate::series::Expectation;
 use crate::slo::{AlertKey, key_of};
@@ -114,6 +114,17 @@ impl Declarations {
     /// Every maintenance that takes out time.
     pub fn maintenances_in_force(&self) -> impl Iterator<Item = &Maintenance> {
         self.maintenances.values().chain(self.planned_maintenances.values())
+    }
+
+    /// The service hours of the configuration in force.
+    pub fn service_hours(&self) -> &[ServiceHours] {
+        self.policy.as_ref().map_or(&[], |policy| &policy.config.service_hours)
+    }
+
+    /// The parts of `span` that count for no figure of a target, apart and in order: it was in maintenance, or outside
+    /// of its service hours. Hours that came into force later hold for all of it.
+    pub fn left_out(&self, target: &str, span: TimeSpan) -> Vec<TimeSpan> {
+        maintenance::left_out(self.maintenances_in_force(), self.service_hours(), target, span)
     }
 
     /// A change of an alert counts if it follows the one known last; written twice, it counts once.

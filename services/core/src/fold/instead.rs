@@ -14,7 +14,7 @@ pub(super) struct Instead {
 }
 
 impl State {
-    /// A state in which every configuration of the log has the profiles and objectives of `config`. Its digest is that of
+    /// A state in which every configuration of the log has the profiles, objectives and service hours of `config`. Its digest is that of
     /// no log.
     pub fn under(config: Config) -> Self {
         Self { instead: Some(Box::new(Instead { config, declared: None })), ..Self::default() }
@@ -33,8 +33,8 @@ impl State {
         let Some(instead) = &mut self.instead else { return };
         instead.declared = self.head.declarations.policy.take();
         let Some(Policy { since, config, .. }) = instead.declared.clone() else { return };
-        let Config { profiles, objectives, profile, .. } = instead.config.clone();
-        let config = Config { profiles, objectives, profile, ..config };
+        let Config { profiles, objectives, service_hours, profile, .. } = instead.config.clone();
+        let config = Config { profiles, objectives, service_hours, profile, ..config };
         self.head.declarations.policy = Some(Policy { since, digest: config.digest(), config });
     }
 }

@@ -3,6 +3,7 @@
 use spark_schemas::event::{CanaryRan, CheckResult, CheckVerdict, Verdict};
 
 use super::objectives::Objectives;
+use super::six::why_all_left_out;
 use crate::config::{Asks, CanaryPassed, Complete, GateCheck, SCORE};
 use crate::units::{RatioPpm, decimal};
 use crate::view::{Slo, View};
@@ -73,7 +74,7 @@ fn completeness(view: &View<'_>, slo: &Slo<'_>, Complete { window, min, warn }: 
     let figures = view.figures(*window, slo.judged().flat_map(|target| target.series.iter()));
     let (observed, samples, why) = match &figures {
         _ if slo.targets.is_empty() => (None, 0, "the profile selects no target".to_owned()),
-        _ if slo.judged().next().is_none() => (None, 0, "every target is in maintenance".to_owned()),
+        _ if slo.judged().next().is_none() => (None, 0, all_left_out(slo)),
         Err(error) => (None, 0, error.to_string()),
         Ok(figures) => (figures.completeness_ppm(), figures.received, "no observation was due".to_owned()),
     };
@@ -82,6 +83,14 @@ fn completeness(view: &View<'_>, slo: &Slo<'_>, Complete { window, min, warn }: 
     let reason = if observed.is_some() { reason + &counts } else { reason };
     let observed = observed.map(|ppm| decimal(ppm, 4));
     Found { verdict, observed, threshold: decimal(min.0, 4), unit: "%", samples, reason }
+}
+
+/// What is in maintenance only is said as the first builds did, so that their decisions can be made again.
+fn all_left_out(slo: &Slo<'_>) -> String {
+    match slo.left_out().all(|target| target.maintenance.is_some()) {
+        true => "every target is in maintenance".to_owned(),
+        false => why_all_left_out("target", slo.left_out()),
+    }
 }
 
 /// The verdict on a figure that must be at least `min`, with a sentence.

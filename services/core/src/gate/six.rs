@@ -6,9 +6,9 @@ use spark_schemas::event::{CheckResult, CheckVerdict};
 use crate::config::Role;
 use crate::health::{Health, Status};
 use crate::units::decimal;
-use crate::view::{SLO_WINDOW, Slo, TargetView, View, past};
+use crate::view::{SLO_WINDOW, Slo, TargetView, View, past, rfc3339};
 
-/// So many targets in maintenance are named.
+/// So many targets that are not judged are named, of each reason.
 const NAMED_MAX: usize = 10;
 
 /// The six checks, in the order of [`crate::config::SIX`].
@@ -16,23 +16,30 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
     let profile = &slo.profile;
     let samples = slo.figures.tally.count();
     let left_out = left_out(slo.left_out());
-    let below = |id: &str, observed: Option<u64>, limit: u64, places: u32, unit: &str, what: &str| {
-        let (verdict, reason) = match observed {
-            None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
-            Some(observed) if observed < limit => (CheckVerdict::Pass, format!("{what} is below its limit{left_out}")),
-            Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
+    let below =
+        |id: &str, observed: Option<u64>, (limit, warn): (u64, Option<u64>), places: u32, unit: &str, what: &str| {
+            let (verdict, reason) = match observed {
+                None => (CheckVerdict::NoData, format!("no data for {what}: {}", why_no_data(slo))),
+                Some(observed) if observed < limit && warn.is_some_and(|warn| observed >= warn) => {
+                    let reason = format!("{what} is below its limit, and not below what it warns at{left_out}");
+                    (CheckVerdict::Warn, reason)
+                }
+                Some(observed) if observed < limit => {
+                    (CheckVerdict::Pass, format!("{what} is below its limit{left_out}"))
+                }
+                Some(_) => (CheckVerdict::Fail, format!("{what} is not below its limit{left_out}")),
+            };
+            CheckResult {
+                id: id.into(),
+                verdict,
+                observed: observed.map(|figure| decimal(figure, places).into()),
+                threshold: Some(decimal(limit, places).into()),
+                unit: unit.into(),
+                samples,
+                reason,
+                waived: false,
+            }
         };
-        CheckResult {
-            id: id.into(),
-            verdict,
-            observed: observed.map(|figure| decimal(figure, places).into()),
-            threshold: Some(decimal(limit, places).into()),
-            unit: unit.into(),
-            samples,
-            reason,
-            waived: false,
-        }
-    };
     vec![
         up_check("ui.up", view, Role::Ui, "user interface"),
         up_check("executor.up", view, Role::Executor, "executor"),
@@ -40,7 +47,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.latencyP95",
             slo.figures.latency_p95_us(),
-            profile.latency_p95.0,
+            (profile.latency_p95.0, profile.warn_latency_p95.map(|warn| warn.0)),
             3,
             "ms",
             "p95 latency over the last 5 minutes",
@@ -48,7 +55,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.errorRate",
             slo.figures.error_rate_ppm(),
-            profile.error_rate.0,
+            (profile.error_rate.0, profile.warn_error_rate.map(|warn| warn.0)),
             4,
             "%",
             "the error rate over the last 5 minutes",
@@ -56,7 +63,7 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
         below(
             "healthz.slo.staleness",
             slo.staleness_us.map(|us| us / 1_000),
-            profile.staleness.0 / 1_000,
+            (profile.staleness.0 / 1_000, profile.warn_staleness.map(|warn| warn.0 / 1_000)),
             3,
             "s",
             "the staleness of the most overdue target",
@@ -64,25 +71,75 @@ pub(super) fn checks(view: &View<'_>, slo: &Slo<'_>, health: &Health) -> Vec<Che
     ]
 }
 
-/// Which targets are not judged because they are in maintenance, to be said after a sentence.
+/// Which targets are not judged, and why, to be said after a sentence.
 fn left_out<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
-    match in_maintenance(targets) {
-        names if names.is_empty() => names,
-        names => format!("; left out, in maintenance: {names}"),
+    match NotJudged::of(targets).said() {
+        said if said.is_empty() => said,
+        said => format!("; left out, {said}"),
     }
 }
 
-/// The targets that are in maintenance, each with the maintenance.
-fn in_maintenance<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
-    let named = targets.filter_map(|target| Some(format!("{} ({})", target.name, target.maintenance?.id)));
-    let mut names: Vec<String> = named.collect();
-    // A check is read by people, and its event has to fit a frame.
-    let more = names.len().saturating_sub(NAMED_MAX);
-    if more > 0 {
-        names.truncate(NAMED_MAX);
-        names.push(format!("and {more} more"));
+/// Why all of `what`, which are not judged, are not.
+pub(super) fn why_all_left_out<'t>(what: &str, targets: impl Iterator<Item = &'t TargetView<'t>>) -> String {
+    let left_out = NotJudged::of(targets);
+    let (maintenance, hours) = (left_out.in_maintenance.said(), left_out.outside_hours.said());
+    match (maintenance.is_empty(), hours.is_empty()) {
+        (_, true) => format!("every {what} is in maintenance: {maintenance}"),
+        (true, _) => format!("every {what} is outside of its service hours: {hours}"),
+        _ => format!("every {what} is in maintenance or outside of its service hours: {maintenance}, {hours}"),
     }
-    names.join(", ")
+}
+
+/// Targets that are not judged, by why.
+#[derive(Default)]
+struct NotJudged {
+    in_maintenance: Names,
+    outside_hours: Names,
+}
+
+/// A check is read by people, and its event has to fit a frame: the first few names, and how many there are.
+#[derive(Default)]
+struct Names {
+    first: Vec<String>,
+    all: usize,
+}
+
+impl NotJudged {
+    fn of<'t>(targets: impl Iterator<Item = &'t TargetView<'t>>) -> Self {
+        let mut sorted = Self::default();
+        for target in targets {
+            match (target.maintenance, target.outside_hours_until) {
+                (Some(maintenance), _) => sorted.in_maintenance.add(target, || maintenance.id.to_string()),
+                (None, Some(until)) => sorted.outside_hours.add(target, || format!("until {}", rfc3339(until))),
+                (None, None) => {}
+            }
+        }
+        sorted
+    }
+
+    fn said(&self) -> String {
+        let of = |why: &str, names: &Names| (names.all > 0).then(|| format!("{why}: {}", names.said()));
+        let parts =
+            [of("in maintenance", &self.in_maintenance), of("outside of their service hours", &self.outside_hours)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Names {
+    fn add(&mut self, target: &TargetView<'_>, note: impl FnOnce() -> String) {
+        self.all += 1;
+        if self.all <= NAMED_MAX {
+            self.first.push(format!("{} ({})", target.name, note()));
+        }
+    }
+
+    fn said(&self) -> String {
+        let mut names = self.first.join(", ");
+        if self.all > NAMED_MAX {
+            names += &format!(", and {} more", self.all - NAMED_MAX);
+        }
+        names
+    }
 }
 
 fn why_no_data(slo: &Slo<'_>) -> String {
@@ -90,7 +147,7 @@ fn why_no_data(slo: &Slo<'_>) -> String {
         return "the profile selects no target".to_owned();
     }
     if slo.judged().next().is_none() {
-        return format!("every target is in maintenance: {}", in_maintenance(slo.left_out()));
+        return why_all_left_out("target", slo.left_out());
     }
     match slo.judged().find(|target| target.staleness_us.is_none()) {
         Some(target) if target.series.iter().any(|series| series.latest().is_some()) && target.latest.is_none() => {
@@ -104,17 +161,16 @@ fn why_no_data(slo: &Slo<'_>) -> String {
 
 fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
     let targets = view.with_role(role).into_iter().map(|target| past::as_of(view, target));
-    let (targets, maintained): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
+    let (targets, not_judged): (Vec<_>, Vec<_>) = targets.partition(TargetView::is_judged);
     let in_state = |state| targets.iter().filter(move |target| target.state == state);
     let name_them = |targets: &mut dyn Iterator<Item = &TargetView<'_>>| {
         let named: Vec<String> = targets.map(|target| format!("{} ({})", target.name, target.reason)).collect();
         named.join(", ")
     };
-    let (verdict, observed, reason) = if targets.is_empty() && maintained.is_empty() {
+    let (verdict, observed, reason) = if targets.is_empty() && not_judged.is_empty() {
         (CheckVerdict::NoData, None, format!("no target has the role of {what}"))
     } else if targets.is_empty() {
-        let maintained = in_maintenance(maintained.iter());
-        (CheckVerdict::NoData, None, format!("every {what} target is in maintenance: {maintained}"))
+        (CheckVerdict::NoData, None, why_all_left_out(&format!("{what} target"), not_judged.iter()))
     } else if in_state(TargetState::Down).next().is_some() {
         let down = name_them(&mut in_state(TargetState::Down));
         (CheckVerdict::Fail, Some("down"), format!("down: {down}"))
@@ -122,7 +178,7 @@ fn up_check(id: &str, view: &View<'_>, role: Role, what: &str) -> CheckResult {
         let unknown = name_them(&mut in_state(TargetState::Unknown));
         (CheckVerdict::NoData, Some("unknown"), format!("unknown: {unknown}"))
     } else {
-        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(maintained.iter())))
+        (CheckVerdict::Pass, Some("up"), format!("every {what} target is up{}", left_out(not_judged.iter())))
     };
     let samples = view.window_over(&targets, SLO_WINDOW).map_or(0, |figures| figures.tally.count());
     CheckResult {

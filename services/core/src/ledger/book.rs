@@ -76,7 +76,7 @@ impl Book {
             if is_live {
                 ledger.rolling.materialize(known.fold_time, store);
             }
-            ledger.count(ledger.spec().judge(observed), observed.slot_ns, known.fold_time, store);
+            ledger.count(observed, known.fold_time, store);
         }
     }
 
@@ -140,8 +140,7 @@ impl Book {
         known: Known,
         store: &mut dyn BucketStore,
     ) {
-        ledger.touch();
-        ledger.head.spec = spec.clone();
+        ledger.follow(spec);
         // What waits to be counted anew may hold any slot that a leaf could hold.
         let latest = match &ledger.head.recount {
             Some(_) => TimeNs(known.fold_time.0.saturating_add(AHEAD_MAX_NS)),
@@ -228,7 +227,7 @@ impl Book {
     /// The record of every open ledger, and that of the book itself.
     pub(crate) fn records(&self) -> impl Iterator<Item = (SeriesId, Vec<u8>)> {
         let of_ledgers = self.ledgers.iter().map(|ledger| (ledger.id, ledger.record()));
-        of_ledgers.chain(std::iter::once_with(|| (BOOK, self.head.to_json())))
+        of_ledgers.chain(std::iter::once_with(|| (BOOK, json::bytes(&self.head))))
     }
 
     /// Every open ledger, and from when on each tier's buckets are kept.

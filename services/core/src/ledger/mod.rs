@@ -1,18 +1,21 @@
 //! Ledgers: the good and bad events of each objective, counted as observations are folded.
 //!
 //! Each partition has one for each objective, kept up live, so that a window's figures need no look at observations. It
-//! is no part of the state's digest: what it holds follows from the leaves, the objectives and the maintenances, and the
-//! last two are declared in partition 0, whose position another partition's digest must not depend on. When they change
-//! for time that was counted already, the leaves of that time are counted anew (`recount`).
+//! is no part of the state's digest: what it holds follows from the leaves, the objectives, the maintenances and the
+//! service hours, and all but the leaves are declared in partition 0, whose position another partition's digest must not
+//! depend on. When they change for time that was counted already, the leaves of that time are counted anew (`recount`).
 
 mod book;
+mod left_out;
 mod recount;
 mod spec;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use spark_schemas::TimeNs;
+use spark_schemas::event::Observed;
+use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::{BucketStore, SeriesId, Tally};
 use crate::merkle::Hash;
@@ -26,6 +29,7 @@ pub use spec::Spec;
 
 pub(crate) use book::{Book, Known};
 
+use left_out::LeftOut;
 use recount::Recount;
 use spec::Verdict;
 
@@ -46,6 +50,8 @@ pub struct Ledger {
     pub(crate) id: SeriesId,
     head: LedgerHead,
     rolling: Rolling,
+    /// What its specification leaves out, of the targets seen so far.
+    left_out: HashMap<Name, LeftOut>,
     unsaved: bool,
     digest: Option<Hash>,
 }
@@ -67,14 +73,14 @@ impl Ledger {
         let rolling = Rolling::new(id, kept_ns(&spec));
         let (latest_slot, kept_from) = Default::default();
         let head = LedgerHead { spec, latest_slot, counted_from, kept_from, recount: None };
-        Self { id, head, rolling, unsaved: true, digest: None }
+        Self { id, head, rolling, left_out: HashMap::new(), unsaved: true, digest: None }
     }
 
     /// A ledger as the store kept it; `None` when the record is none.
     fn load(id: SeriesId, record: &[u8], store: &dyn BucketStore) -> Option<Self> {
         let (head, newest) = head_of::<LedgerHead>(record)?;
         let rolling = Rolling::load(id, kept_ns(&head.spec), head.kept_from, newest, store)?;
-        Some(Self { id, head, rolling, unsaved: false, digest: None })
+        Some(Self { id, head, rolling, left_out: HashMap::new(), unsaved: false, digest: None })
     }
 
     /// What the store keeps beside its pages.
@@ -91,8 +97,30 @@ impl Ledger {
         self.digest = None;
     }
 
-    /// Counts an event.
-    fn count(&mut self, verdict: Verdict, slot: TimeNs, fold_time: TimeNs, store: &mut dyn BucketStore) {
+    /// From here on `spec` says what is counted.
+    fn follow(&mut self, spec: &Spec) {
+        self.touch();
+        self.left_out.clear();
+        self.head.spec = spec.clone();
+    }
+
+    fn judge(&mut self, observed: &Observed) -> Verdict {
+        let spec = &self.head.spec;
+        if spec.leaves_out() {
+            if !self.left_out.contains_key(&observed.target) {
+                self.left_out.insert(observed.target.clone(), LeftOut::default());
+            }
+            let left_out = self.left_out.get_mut(&observed.target);
+            if left_out.is_some_and(|left_out| left_out.has(spec, &observed.target, observed.slot_ns)) {
+                return Verdict::Excluded;
+            }
+        }
+        spec.judge(observed)
+    }
+
+    /// Counts an observation of one of its targets.
+    fn count(&mut self, observed: &Observed, fold_time: TimeNs, store: &mut dyn BucketStore) {
+        let (verdict, slot) = (self.judge(observed), observed.slot_ns);
         self.touch();
         self.head.latest_slot = self.head.latest_slot.max(slot);
         if self.rolling.advance(fold_time, store) {

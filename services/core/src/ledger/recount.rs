@@ -127,8 +127,7 @@ impl Recounter {
                     && recount.slots.contains(&observed.slot_ns)
                     && counted.head.spec.has(&observed.target);
                 if is_asked_for {
-                    let verdict = counted.head.spec.judge(observed);
-                    counted.count(verdict, observed.slot_ns, self.fold_time, buckets);
+                    counted.count(observed, self.fold_time, buckets);
                 }
             }
         }

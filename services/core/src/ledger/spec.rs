@@ -1,19 +1,22 @@
-//! What a ledger counts: which targets' observations, which of them are good, and which a maintenance excludes.
+//! What a ledger counts: which targets' observations, which of them are good, and which maintenances and service hours
+//! exclude.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use spark_schemas::event::{Maintenance, Observed, Outcome};
+use spark_schemas::event::{Maintenance, Observed, Outcome, TimeSpan};
 use spark_schemas::{Name, TimeNs};
 
 use crate::bucket::Tally;
-use crate::config::{Budgeting, Config, Objective, Sli, Timeslices};
+use crate::config::{Budgeting, Config, Objective, ServiceHours, Sli, Timeslices};
 use crate::fold::Declarations;
 use crate::latency::Class;
+use crate::maintenance::joined;
+use crate::service_hours::outside;
 use crate::window::Tier;
 
-/// The part of an objective, and of the maintenances, that its counts depend on.
+/// The part of an objective, of the maintenances and of the service hours that its counts depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// The objective.
@@ -23,6 +26,9 @@ pub struct Spec {
     /// The length of its slices in nanoseconds; `None` when events are counted.
     slice_ns: Option<u64>,
     exclusions: Vec<Exclusion>,
+    /// The service hours that concern it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hours: Vec<ServiceHours>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +109,10 @@ impl Spec {
             Budgeting::Occurrences => None,
             Budgeting::Timeslices(Timeslices { slice, .. }) => Some(slice.0.saturating_mul(1_000)),
         };
-        Self { objective: objective.name.clone(), sli: objective.sli, targets, slice_ns, exclusions }
+        let concerned =
+            |one: &&ServiceHours| one.targets.is_empty() || one.targets.iter().any(|target| targets.has(target));
+        let hours = config.service_hours.iter().filter(concerned).cloned().collect();
+        Self { objective: objective.name.clone(), sli: objective.sli, targets, slice_ns, exclusions, hours }
     }
 
     /// Whether it counts observations of `target`.
@@ -119,16 +128,27 @@ impl Spec {
         self.slice_ns.map(|slice_ns| if is_of_quarters(slice_ns) { Tier::Minutes15 } else { Tier::Minute })
     }
 
-    /// What an observation of one of its targets is to it. A failed one is never good; a slow one is bad to the
+    /// Whether some of its targets' time is left out.
+    pub(super) fn leaves_out(&self) -> bool {
+        !self.exclusions.is_empty() || !self.hours.is_empty()
+    }
+
+    pub(super) fn has_hours(&self) -> bool {
+        !self.hours.is_empty()
+    }
+
+    /// The parts of `within` that are left out of a target's events, apart and in order.
+    pub(super) fn left_out(&self, target: &str, within: TimeSpan) -> Vec<TimeSpan> {
+        let is_its =
+            |one: &&Exclusion| one.targets.is_empty() || one.targets.iter().any(|name| name.as_str() == target);
+        let maintained = self.exclusions.iter().filter(is_its);
+        let maintained = maintained.map(|one| TimeSpan { from_ns: one.from, to_ns: one.to });
+        joined(maintained.chain(outside(&self.hours, target, within)), within)
+    }
+
+    /// What an observation that is not left out is to it. A failed one is never good; a slow one is bad to the
     /// microsecond, whatever its class in a histogram.
-    pub(crate) fn judge(&self, observed: &Observed) -> Verdict {
-        let slot = observed.slot_ns;
-        let is_in = |one: &Exclusion| {
-            one.from <= slot && slot < one.to && (one.targets.is_empty() || one.targets.contains(&observed.target))
-        };
-        if self.exclusions.iter().any(is_in) {
-            return Verdict::Excluded;
-        }
+    pub(super) fn judge(&self, observed: &Observed) -> Verdict {
         let is_good = observed.outcome != Outcome::Fail
             && match self.sli {
                 Sli::Availability => true,
@@ -139,7 +159,9 @@ impl Spec {
 
     /// How it differs from `before`, of the same objective.
     pub(crate) fn difference(&self, before: &Self) -> Difference {
-        if (&self.sli, &self.targets, self.slice_ns) != (&before.sli, &before.targets, before.slice_ns) {
+        let is_same_but_for_exclusions =
+            Self { exclusions: Vec::new(), ..self.clone() } == Self { exclusions: Vec::new(), ..before.clone() };
+        if !is_same_but_for_exclusions {
             return Difference::All;
         }
         let only_in = |these: &Self, those: &Self| -> Vec<Exclusion> {

@@ -150,7 +150,7 @@ fn alerts(fields: &Fields<'_>, known: &Known) -> Result<Vec<BurnAlert>, Refused>
             None => alert::policy(Object::inline(item, Kind::AlertPolicy)?.spec()?, known)?,
         };
         if alerts.iter().any(|before| alert.is_alike(before)) {
-            return Err(item.at.refused("two policies of the SLO alert with the same severity on the same window"));
+            return Err(item.at.refused("two policies of the SLO alert on the same window; a window has one"));
         }
         alerts.push(alert);
     }

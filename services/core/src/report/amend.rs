@@ -13,8 +13,9 @@ use super::day::Day;
 use super::figures::{figures, length_s};
 use super::model::{Amended, Amendment, Cause, Cite};
 use crate::bucket::BucketStore;
+use crate::config::ServiceHours;
 use crate::fold::State;
-use crate::maintenance::maintained;
+use crate::maintenance::left_out;
 use crate::series::Expectation;
 use crate::view::{SeriesView, View};
 use crate::window::Tier;
@@ -37,6 +38,7 @@ pub(super) struct Amendments {
 #[derive(Debug, Default)]
 struct Known {
     maintenances: Vec<Maintenance>,
+    service_hours: Vec<ServiceHours>,
     expectations: BTreeMap<Name, BTreeMap<Name, Expectation>>,
 }
 
@@ -68,11 +70,14 @@ impl Known {
                 of_target.insert(one.agent.clone(), one.expectation.into_owned());
             }
         }
-        Self { maintenances: view.declarations().maintenances_in_force().cloned().collect(), expectations }
+        let declarations = view.declarations();
+        let maintenances = declarations.maintenances_in_force().cloned().collect();
+        Self { maintenances, service_hours: declarations.service_hours().to_vec(), expectations }
     }
 
-    fn maintained(&self, target: &str, day: Day) -> Vec<TimeSpan> {
-        maintained(self.maintenances.iter(), target, TimeSpan { from_ns: day.start(), to_ns: day.end() })
+    fn left_out(&self, target: &str, day: Day) -> Vec<TimeSpan> {
+        let span = TimeSpan { from_ns: day.start(), to_ns: day.end() };
+        left_out(self.maintenances.iter(), &self.service_hours, target, span)
     }
 
     /// How many observations of a target were due on that day.
@@ -91,7 +96,7 @@ impl Known {
             let known = of_target.and_then(|agents| agents.get(one.agent));
             one.expectation = Cow::Borrowed(known.unwrap_or(&none));
         }
-        let excluded = self.maintained(target, day);
+        let excluded = self.left_out(target, day);
         let seen = view.figures_without(Tier::Minutes15, day.start(), &series, |_| excluded.clone()).ok()?;
         Some(Amended { figures: figures(&seen), maintenance_s: length_s(&excluded) })
     }
@@ -193,7 +198,7 @@ impl Amendments {
     /// What made a target's earlier day read otherwise now, without anything being added to it.
     fn differences(&self, now: &Known, target: &Name, day: Day) -> Vec<(Cause, Cite)> {
         let mut causes = BTreeSet::new();
-        if self.before.maintained(target, day) != now.maintained(target, day) {
+        if self.before.left_out(target, day) != now.left_out(target, day) {
             causes.extend([Cause::Maintenance, Cause::Configuration]);
         }
         if self.before.due(target, day) != now.due(target, day) {

@@ -88,7 +88,7 @@ impl<'a> Scope<'a> {
     }
 
     fn target(&self, name: &'a Name, standing: Standing) -> Target<'a> {
-        let maintained = self.view.maintained_within(name, TimeSpan { from_ns: self.day.start(), to_ns: self.until() });
+        let maintained = self.view.left_out_within(name, TimeSpan { from_ns: self.day.start(), to_ns: self.until() });
         Target { name, standing, series: self.view.series_of(name), maintained }
     }
 

@@ -256,7 +256,7 @@ fn policies_that_spark_can_not_keep_are_refused() {
                  spark.alert.<slo>: write log";
     assert_text_refused(&NOTIFICATION_TARGET.replace("target: log", "target: email"), "email", email);
     let slo = format!("{SLO}  alertPolicies: [{{ alertPolicyRef: page-us }}, {{ alertPolicyRef: page-us }}]\n");
-    let alike = "two policies of the SLO alert with the same severity on the same window";
+    let alike = "two policies of the SLO alert on the same window; a window has one";
     assert_text_refused(
         &documents(&[&slo, POLICY, CONDITION, NOTIFICATION_TARGET]),
         "{ alertPolicyRef: page-us }]",

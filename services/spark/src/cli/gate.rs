@@ -64,8 +64,8 @@ pub struct GateArgs {
 pub enum GateCommand {
     /// Make past decisions again as another policy would have: which would have been others, and why.
     ///
-    /// Each is judged at its own place in the log, over the targets that were configured then, by the profiles and
-    /// objectives of the new file. Exit code: 0 done, whatever flipped; 2 no decision could be made again; 64 the policy
+    /// Each is judged at its own place in the log, over the targets that were configured then, by the profiles,
+    /// objectives and service hours of the new file. Exit code: 0 done, whatever flipped; 2 no decision could be made again; 64 the policy
     /// can't be used.
     Replay(GateReplayArgs),
 }

@@ -56,6 +56,11 @@ fn explain_configuration(file: &Path) -> anyhow::Result<ExitCode> {
         let targets = if names.is_empty() { "every target".to_owned() } else { names.join(", ") };
         say!("maintenance {}: {} to {}, {targets}: {}", planned.name, planned.from, planned.to, planned.reason)?;
     }
+    for hours in &config.service_hours {
+        let names: Vec<&str> = hours.targets.iter().map(|name| name.as_str()).collect();
+        let targets = if names.is_empty() { "every target".to_owned() } else { names.join(", ") };
+        say!("service hours {}: {}; {targets}", hours.name, hours.in_words())?;
+    }
     for (name, profile) in &config.profiles {
         say!(
             "profile {name}: p95 latency < {}, error rate < {}, staleness < {}; targets: {}",

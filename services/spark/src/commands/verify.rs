@@ -85,6 +85,7 @@ fn verify(args: &VerifyGateArgs, steps: &mut Steps) -> Result<Vec<Difference>, U
     let mut rebuild = Rebuild::new(&archives);
     let mut progress = Progress::new("folded", leaves);
     rebuild.advance(&recorded.positions, || progress.count())?;
+    rebuild.count_anew()?;
     let places: Vec<String> =
         recorded.positions.iter().map(|place| format!("{}@{}", place.partition, place.seq)).collect();
     let folded = progress.counted();

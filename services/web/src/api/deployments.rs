@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use spark_core::view::rfc3339;
 use spark_schemas::event::Deployment;
 
-use super::declaring::{by, declare, instant, name, not_long_ago, read, require_live, text};
+use super::asked::{by, read, text};
+use super::declaring::{declare, instant, name, not_long_ago, require_live};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;

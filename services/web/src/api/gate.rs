@@ -16,16 +16,12 @@ use spark_schemas::event::{
 };
 use spark_schemas::{Event, TimeNs, metric};
 
+use crate::api::asked::{self, ANONYMOUS, BY_BYTES_MAX};
 use crate::api::number;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
 use crate::standing::Standing;
-
-/// Who asks, when nobody says.
-pub(crate) const ANONYMOUS: &str = "api";
-/// How long it may be who asks.
-const BY_BYTES_MAX: usize = 200;
 
 /// A decision as scripts read it.
 #[derive(Debug, Serialize)]
@@ -140,26 +136,6 @@ struct Request {
     profile: Option<String>,
 }
 
-impl Request {
-    fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        // By way of an object: serde would also take an array for the fields in their order.
-        let request: Self = serde_json::from_slice(body)
-            .and_then(|object: serde_json::Map<String, Value>| serde_json::from_value(Value::Object(object)))
-            .map_err(|error| {
-                Problem::bad_request(format!("The body is not {{\"by\", \"profile\"}} in JSON: {error}."))
-            })?;
-        match &request.by {
-            Some(by) if by.len() > BY_BYTES_MAX => {
-                Err(Problem::bad_request("\"by\" has at most 200 bytes.".to_owned()))
-            }
-            _ => Ok(request),
-        }
-    }
-}
-
 /// What the gate would say.
 pub(crate) async fn preview(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Body>, Problem> {
     let params = Params::strict(&uri, &["profile", "at"])?;
@@ -176,9 +152,9 @@ pub(crate) async fn decide_now(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Body>, Problem> {
     let params = Params::strict(&uri, &["profile"])?;
-    let request = Request::read(&body?)?;
+    let request: Request = asked::read_or_default(body, "{\"by\", \"profile\"}")?;
     let profile = request.profile.as_deref().or(params.get("profile"));
-    let (decided, seq) = decide_and_record(&server, profile, request.by.as_deref().unwrap_or(ANONYMOUS)).await?;
+    let (decided, seq) = decide_and_record(&server, profile, &asked::by(request.by)?).await?;
     Ok(Json(Body::new(decided, seq)))
 }
 

@@ -17,7 +17,8 @@ use spark_schemas::event::{Maintenance, MaintenanceAction};
 
 pub(crate) use self::body::{Body, all};
 use self::request::Request;
-use super::declaring::{by, declare, read, require_live, text};
+use super::asked::{by, read, text};
+use super::declaring::{declare, require_live};
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -25,12 +26,12 @@ use crate::params::Params;
 /// So many are remembered at once; each observation is held against those of its objectives.
 const REMEMBERED_MAX: usize = 1_000;
 
-/// Every maintenance that is remembered, the latest first, also those that were called off.
+/// Every maintenance that is remembered, the latest first, also those that were called off; and the service hours in force.
 pub(crate) async fn list(State(server): State<Arc<Server>>, uri: Uri) -> Result<Json<Value>, Problem> {
     let now = server.now();
     let at = Params::strict(&uri, &["at"])?.at(now)?.unwrap_or(now);
-    let maintenances = server.view(at, |view| all(&view))?;
-    Ok(Json(json!({ "at": rfc3339(at), "maintenances": maintenances })))
+    let (maintenances, hours) = server.view(at, |view| (all(&view), view.declarations().service_hours().to_vec()))?;
+    Ok(Json(json!({ "at": rfc3339(at), "maintenances": maintenances, "service_hours": hours })))
 }
 
 /// Declares a maintenance, and answers once that is on the log.

@@ -1,5 +1,6 @@
 //! The API: one module for each thing it tells.
 
+mod asked;
 pub(crate) mod canary;
 pub(crate) mod config;
 mod declaring;

@@ -37,6 +37,9 @@ pub(crate) struct TargetFacts {
     /// While it is in maintenance, no figure over several targets counts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance: Option<maintenances::Body>,
+    /// The same while it is outside of its service hours: until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside_service_hours_until: Option<String>,
     staleness_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval: Option<String>,
@@ -78,6 +81,7 @@ impl TargetFacts {
             state: target.state,
             reason: target.reason.to_string(),
             maintenance: target.maintenance.map(|one| maintenances::Body::declared(one, view.at)),
+            outside_service_hours_until: target.outside_hours_until.map(rfc3339),
             staleness_ms: target.staleness_us.map(|us| us.div_ceil(1_000)),
             interval: target.config.map(|config| config.interval.to_string()),
             latest: target.latest.cloned(),

@@ -1,11 +1,12 @@
-//! Marks on charts over time: deployments as lines, maintenances as shaded bands. What they say on hover stands beside the
-//! chart as a list too.
+//! Marks on charts over time: deployments as lines, maintenances and the time outside of service hours as shaded bands.
+//! What they say on hover stands beside the chart as a list too.
 
 use maud::{Markup, html};
 use spark_core::maintenance::covers;
+use spark_core::service_hours::outside;
 use spark_core::view::View;
 use spark_schemas::TimeNs;
-use spark_schemas::event::{Deployment, Maintenance};
+use spark_schemas::event::{Deployment, Maintenance, TimeSpan};
 
 use super::Point;
 use crate::format::stamp_text;
@@ -18,10 +19,12 @@ const DEPLOYMENTS_MAX: usize = 30;
 pub(crate) struct Marks {
     deployments: Vec<Deployment>,
     maintenances: Vec<Maintenance>,
+    /// When the one target is outside of its service hours.
+    outside_hours: Vec<TimeSpan>,
 }
 
 impl Marks {
-    /// Those of the last `span_ns`; of maintenances those of the one target, or all.
+    /// Those of the last `span_ns`; of maintenances those of the one target, or all. Service hours are one target's.
     pub(crate) fn of(view: &View<'_>, span_ns: u64, target: Option<&str>) -> Self {
         let from = TimeNs(view.at.0.saturating_sub(span_ns));
         let declarations = view.declarations();
@@ -32,21 +35,28 @@ impl Marks {
         let overlaps = |one: &&Maintenance| from < one.to_ns && one.from_ns <= view.at;
         let concerns = |one: &&Maintenance| target.is_none_or(|target| covers(one, target));
         let maintenances = declarations.maintenances_in_force().filter(overlaps).filter(concerns).cloned();
-        Self { maintenances: maintenances.collect(), deployments }
+        let span = TimeSpan { from_ns: from, to_ns: view.at };
+        let outside_hours = target.map(|target| outside(declarations.service_hours(), target, span));
+        let outside_hours = outside_hours.unwrap_or_default();
+        Self { maintenances: maintenances.collect(), outside_hours, deployments }
     }
 
     /// The shaded bands, beneath everything else.
     pub(super) fn bands(&self, points: &[Point], height: u64) -> Markup {
         let Some(axis) = Axis::of(points) else { return html! {} };
-        html! {
-            @for one in &self.maintenances {
-                @let (from, to) = (axis.x(one.from_ns), axis.x(one.to_ns));
+        let band = |from_ns, to_ns, text: String| {
+            let (from, to) = (axis.x(from_ns), axis.x(to_ns));
+            html! {
                 @if from < to {
                     rect .maintenance x=(format!("{from:.2}")) y="0" width=(format!("{:.2}", to - from)) height=(height) {
-                        title { (maintenance_text(one)) }
+                        title { (text) }
                     }
                 }
             }
+        };
+        html! {
+            @for one in &self.maintenances { (band(one.from_ns, one.to_ns, maintenance_text(one))) }
+            @for one in &self.outside_hours { (band(one.from_ns, one.to_ns, outside_text(one))) }
         }
     }
 
@@ -66,12 +76,13 @@ impl Marks {
 
     /// The same in words.
     pub(super) fn list(&self) -> Markup {
-        if self.deployments.is_empty() && self.maintenances.is_empty() {
+        if self.deployments.is_empty() && self.maintenances.is_empty() && self.outside_hours.is_empty() {
             return html! {};
         }
         html! {
             ul .marks {
                 @for one in &self.maintenances { li { i .swatch.maintenance {} (maintenance_text(one)) } }
+                @for one in &self.outside_hours { li { i .swatch.maintenance {} (outside_text(one)) } }
                 @for one in &self.deployments { li { i .swatch.deployment {} (deployment_text(one)) } }
             }
         }
@@ -91,6 +102,10 @@ fn maintenance_text(one: &Maintenance) -> String {
         false => String::new(),
     };
     format!("Maintenance {} of {targets}, {from} to {to}: {}{correction}", one.id, one.reason)
+}
+
+fn outside_text(one: &TimeSpan) -> String {
+    format!("Outside of its service hours, {} to {}", stamp_text(one.from_ns), stamp_text(one.to_ns))
 }
 
 /// From instants to the drawing area, in which a point is one unit wide.

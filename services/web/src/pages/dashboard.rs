@@ -13,7 +13,7 @@ use spark_schemas::event::CheckResult;
 use super::Region;
 use super::facts::{HOUR_NS, TargetFacts, last_hour};
 use super::frame::Frame;
-use super::panel::{badges, check_verdict, empty, maintenance, panel, panel_with, state, verdict};
+use super::panel::{badges, check_verdict, empty, left_out, panel, panel_with, state, verdict};
 use crate::api::problem::Problem;
 use crate::chart::{self, Marks, Point};
 use crate::format::{self, latency_us, number, percent_ppm, staleness};
@@ -172,7 +172,7 @@ fn row(frame: &Frame, target: &TargetFacts) -> Markup {
                 a href={ "/targets/" (target.name) } { (target.name) } " "
                 (badges(target.demo, frame.is_stand_in(target.role)))
             }
-            td title=(target.reason) { (state(frame, target.state)) (maintenance(target.maintenance.as_ref())) }
+            td title=(target.reason) { (state(frame, target.state)) (left_out(target)) }
             td .num { (latency_us(quantiles.map(|q| q.p50))) }
             td .num { (latency_us(quantiles.map(|q| q.p95))) }
             td .num { (latency_us(quantiles.map(|q| q.p99))) }

@@ -28,6 +28,8 @@ pub(super) struct TargetFacts {
     pub(super) reason: String,
     /// While it is in maintenance, no figure over several targets counts it.
     pub(super) maintenance: Option<Maintenance>,
+    /// The same while it is outside of its service hours: until then.
+    pub(super) outside_hours_until: Option<TimeNs>,
     pub(super) staleness_us: Option<u64>,
     /// The last five minutes.
     pub(super) recent: Result<Figures, NotKept>,
@@ -43,9 +45,15 @@ impl TargetFacts {
             state: target.state,
             reason: target.reason.to_string(),
             maintenance: target.maintenance.cloned(),
+            outside_hours_until: target.outside_hours_until,
             staleness_us: target.staleness_us,
             recent: view.figures(SLO_WINDOW, target.series.iter()),
         }
+    }
+
+    /// Whether figures over several targets count it.
+    pub(super) fn is_judged(&self) -> bool {
+        self.maintenance.is_none() && self.outside_hours_until.is_none()
     }
 }
 

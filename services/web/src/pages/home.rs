@@ -9,7 +9,7 @@ use spark_schemas::derived::TargetState;
 use super::Region;
 use super::facts::{HOUR_NS, TargetFacts, last_day, uptime_ppm};
 use super::frame::Frame;
-use super::panel::{badges, empty, icon, maintenance, panel, state};
+use super::panel::{badges, empty, icon, left_out, panel, state};
 use crate::api::problem::Problem;
 use crate::chart::{Marks, Point, uptime};
 use crate::format::{self, latency_ms, percent};
@@ -90,7 +90,7 @@ impl Model {
         let names = |state: TargetState| -> Vec<&str> {
             counted
                 .iter()
-                .filter(|target| target.state == state && target.maintenance.is_none())
+                .filter(|target| target.state == state && target.is_judged())
                 .map(|target| target.name.as_str())
                 .collect()
         };
@@ -108,10 +108,16 @@ impl Model {
             return headline("unknown", "Nothing is watched yet".to_owned(), why.to_owned());
         }
         let maintained = counted.iter().filter(|target| target.maintenance.is_some()).count();
-        let all = counted.len() - maintained;
+        let all = counted.iter().filter(|target| target.is_judged()).count();
+        let outside = counted.len() - maintained - all;
         if all == 0 {
             let why = "What is observed meanwhile counts for no figure.".to_owned();
-            return headline("unknown", "Everything is in maintenance".to_owned(), why);
+            let text = match (maintained, outside) {
+                (_, 0) => "Everything is in maintenance",
+                (0, _) => "Everything is outside of its service hours",
+                _ => "Everything is in maintenance or outside of its service hours",
+            };
+            return headline("unknown", text.to_owned(), why);
         }
         if !down.is_empty() {
             let and_unknown = match unknown.as_slice() {
@@ -125,10 +131,16 @@ impl Model {
             let why = format!("Nothing recent is known of {}.", listed(&unknown));
             return headline("unknown", format!("{} of {} unknown", unknown.len(), targets(all)), why);
         }
-        let text = match (all, maintained) {
+        let left_out = |number: usize, why: &str| match number {
+            0 => String::new(),
+            number => format!(", {number} {why}"),
+        };
+        let in_maintenance = left_out(maintained, "in maintenance");
+        let outside = left_out(outside, "outside of service hours");
+        let text = match (all, counted.len() - all) {
             (1, 0) => "The one target is up".to_owned(),
             (all, 0) => format!("All {} are up", targets(all)),
-            (all, maintained) => format!("{} up, {maintained} in maintenance", targets(all)),
+            (all, _) => format!("{} up{in_maintenance}{outside}", targets(all)),
         };
         match frame.health.reasons.as_slice() {
             [] => headline("ok", text, format!("Every figure is within the limits of profile {}.", frame.profile)),
@@ -165,7 +177,7 @@ impl Card {
                 }
                 div .how {
                     (state(frame, self.facts.state))
-                    (maintenance(self.facts.maintenance.as_ref()))
+                    (left_out(&self.facts))
                     @if self.facts.state != TargetState::Up { span .reason { (reason) } }
                 }
                 @match &self.day {

@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 use spark_schemas::derived::TargetState;
-use spark_schemas::event::{CheckVerdict, Maintenance, Verdict};
+use spark_schemas::event::{CheckVerdict, Verdict};
 
 use super::Region;
+use super::facts::TargetFacts;
 use super::frame::Frame;
 use crate::api::problem::Problem;
 use crate::format::stamp_text;
@@ -127,13 +128,18 @@ pub(super) fn verdict(verdict: Verdict) -> Markup {
     html! { span class={ "state big " (name) } { (icon(name)) (sentence) } }
 }
 
-/// Marks a target in maintenance.
-pub(super) fn maintenance(maintenance: Option<&Maintenance>) -> Markup {
+/// Marks a target that is in maintenance, or outside of its service hours.
+pub(super) fn left_out(target: &TargetFacts) -> Markup {
     html! {
-        @if let Some(one) = maintenance {
+        @if let Some(one) = &target.maintenance {
             " " span .badge.maintenance title={ (one.id) ", until " (stamp_text(one.to_ns)) ": " (one.reason) } {
                 "in maintenance"
                 span .hidden { " until " (stamp_text(one.to_ns)) }
+            }
+        } @else if let Some(until) = target.outside_hours_until {
+            " " span .badge.maintenance title={ "until " (stamp_text(until)) } {
+                "outside of service hours"
+                span .hidden { " until " (stamp_text(until)) }
             }
         }
     }

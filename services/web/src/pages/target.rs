@@ -14,7 +14,7 @@ use spark_schemas::event::Observed;
 use super::Region;
 use super::facts::{HOUR_NS, TargetFacts, last_day, last_hour};
 use super::frame::Frame;
-use super::panel::{badges, empty, maintenance, panel, panel_with, state};
+use super::panel::{badges, empty, left_out, panel, panel_with, state};
 use crate::api::problem::Problem;
 use crate::chart::{self, Marks, Point};
 use crate::format::{latency_us, number, percent_ppm, staleness};
@@ -108,7 +108,7 @@ impl Model {
     fn summary(&self, frame: &Frame) -> Markup {
         html! {
             (state(frame, self.facts.state))
-            (maintenance(self.facts.maintenance.as_ref()))
+            (left_out(&self.facts))
             span .reason { (self.facts.reason) }
             (badges(self.facts.demo, frame.is_stand_in(self.facts.role)))
             @if let Some(url) = &self.facts.url { code .url { (url) } }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use spark_core::canary::{Circumstances, Samples, Selection, SideOf};
-use spark_core::maintenance::maintained;
 use spark_core::view::{View, rfc3339};
 use spark_eventlog::{ReadError, range};
 use spark_schemas::TimeNs;
@@ -52,7 +51,7 @@ fn select(view: &View<'_>, request: CompareRequest) -> Result<Selection, Problem
     let side = |target: &str, from_ns: TimeNs, to_ns: TimeNs| {
         let target = view.target(target).ok_or_else(|| Problem::unknown_target(target))?.name.clone();
         let span = TimeSpan { from_ns, to_ns };
-        let excluded = maintained(view.declarations().maintenances_in_force(), &target, span);
+        let excluded = view.declarations().left_out(&target, span);
         Ok::<_, Problem>(SideOf { target, span, excluded })
     };
     let settings = view.config().canary.clone();

@@ -19,7 +19,6 @@ use spark_schemas::{Event, metric};
 
 use self::body::Body;
 use self::request::{Kind, RealRequest, Request};
-use crate::api::gate::ANONYMOUS;
 use crate::api::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -83,11 +82,8 @@ pub(crate) async fn run(
             return Err(Problem::log_unreachable(format!("No verdict on what may be old. {why}")));
         }
     }
-    let circumstances = || Circumstances {
-        at: server.now(),
-        by: by.unwrap_or_else(|| ANONYMOUS.to_owned()),
-        build: format!("{} ({})", server.build.version, server.build.id),
-    };
+    let circumstances =
+        || Circumstances { at: server.now(), by, build: format!("{} ({})", server.build.version, server.build.id) };
     let run = match kind {
         Kind::Mock => ran(CanaryMode::Mock, mock(&server).await?, None, circumstances()),
         Kind::Real(request) => ran(CanaryMode::Real, real(&server, request).await?, None, circumstances()),

@@ -2,14 +2,15 @@
 //! that the mode does not know is an error.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use spark_core::units::DurationUs;
 use spark_core::view::parse_rfc3339;
 use spark_schemas::TimeNs;
 
+use crate::api::asked;
 use crate::api::problem::Problem;
 
-const BY_BYTES_MAX: usize = 200;
+const WHAT: &str = "what a canary is asked by";
 const RUNS_MAX: u32 = 20;
 const SPAN_MAX: DurationUs = DurationUs::from_secs(7 * 86_400);
 const WINDOW: DurationUs = DurationUs::from_secs(30 * 60);
@@ -21,7 +22,7 @@ const AFTER: DurationUs = DurationUs::from_secs(10 * 60);
 pub(super) struct Request {
     pub(super) kind: Kind,
     /// Who asks.
-    pub(super) by: Option<String>,
+    pub(super) by: String,
 }
 
 /// Which canary.
@@ -88,29 +89,27 @@ struct NoFields {}
 
 impl Request {
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
-        // By way of an object: serde would also take an array for the fields in their order.
-        let mut object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| not_understood(&error))?;
+        let mut object = asked::object(body, WHAT)?;
         let by = match object.remove("by") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(by)) if by.len() <= BY_BYTES_MAX => Some(by),
-            Some(_) => return Err(bad(&format!("\"by\" is a text of at most {BY_BYTES_MAX} bytes"))),
+            None | Some(Value::Null) => asked::by(None)?,
+            Some(Value::String(by)) => asked::by(Some(by))?,
+            Some(_) => return Err(bad("\"by\" is a text")),
         };
         let mode = object.remove("mode");
-        let fields = Value::Object(object);
         let kind = match mode.as_ref().and_then(Value::as_str) {
             Some("mock") => {
-                let NoFields {} = serde_json::from_value(fields).map_err(|error| not_understood(&error))?;
+                let NoFields {} = asked::fields(object, WHAT)?;
                 Kind::Mock
             }
             Some("real") => {
-                let request: RealRequest = serde_json::from_value(fields).map_err(|error| not_understood(&error))?;
+                let request: RealRequest = asked::fields(object, WHAT)?;
                 if !(1..=RUNS_MAX).contains(&request.runs) {
                     return Err(bad(&format!("\"runs\" is from 1 to {RUNS_MAX}")));
                 }
                 Kind::Real(request)
             }
             Some("compare") => {
-                let fields: CompareFields = serde_json::from_value(fields).map_err(|error| not_understood(&error))?;
+                let fields: CompareFields = asked::fields(object, WHAT)?;
                 Kind::Compare(fields.request()?)
             }
             _ => return Err(bad("\"mode\" is \"mock\", \"real\" or \"compare\"")),
@@ -172,8 +171,4 @@ fn forms() -> Problem {
         "A comparison has \"baseline\", \"candidate\" and perhaps \"window\"; or \"target\", one of \"deployment\" and \
          \"at\", and perhaps \"before\" and \"after\"",
     )
-}
-
-fn not_understood(error: &serde_json::Error) -> Problem {
-    bad(&format!("The body is not what a canary is asked by in JSON: {error}"))
 }

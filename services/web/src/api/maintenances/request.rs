@@ -8,7 +8,8 @@ use spark_core::view::{View, rfc3339};
 use spark_schemas::event::{Maintenance, MaintenanceAction};
 use spark_schemas::{Name, TimeNs};
 
-use super::super::declaring::{by, instant, name, not_long_ago, text};
+use super::super::asked::{by, text};
+use super::super::declaring::{instant, name, not_long_ago};
 use crate::api::problem::Problem;
 
 pub(super) const REASON_BYTES_MAX: usize = 500;
