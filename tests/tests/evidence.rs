@@ -1,5 +1,6 @@
 //! Checkpoints of running services: verified by OpenSSL, consistent across kills, never of two histories; and what `spark
 //! keys` and `spark archive` say of them.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ fn a_checkpoint_is_verified_by_others_and_each_goes_on_from_the_one_before() {
     assert_eq!(up.api.get("/evidence/keys").unwrap().text, format!("{vkey}\n"));
 
     let log = format!("{}/evidence", up.api.base());
-    let done = verify(&log, &vkey, &[kept.clone()]);
+    let done = verify(&log, &vkey, std::slice::from_ref(&kept));
     assert_eq!(done.code, 0, "{done:?}");
     // Another key, and another log's checkpoint.
     let stranger = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";

@@ -154,11 +154,11 @@ fn number(rest: &mut &[u8]) -> Result<u64, SnapshotError> {
 
 fn id(rest: &mut &[u8]) -> Result<SeriesId, SnapshotError> {
     let number = number(rest)?;
-    u32::try_from(number).map(SeriesId).map_err(|_| SnapshotError::Record(format!("series {number}")))
+    u32::try_from(number).map(SeriesId).map_err(|_too_large| SnapshotError::Record(format!("series {number}")))
 }
 
 fn value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], SnapshotError> {
-    let length = usize::try_from(number(rest)?).map_err(|_| SnapshotError::Length)?;
+    let length = usize::try_from(number(rest)?).map_err(|_too_large| SnapshotError::Length)?;
     let (value, after) = rest.split_at_checked(length).ok_or(SnapshotError::Length)?;
     *rest = after;
     Ok(value)

@@ -40,7 +40,8 @@ impl Join {
 
     /// Adds the next leaf, of at most 65,535 bytes; gives the file that it fills, with its number.
     pub fn push(&mut self, leaf: &[u8]) -> io::Result<Option<(u64, Vec<u8>)>> {
-        let length = u16::try_from(leaf.len()).map_err(|_| io::Error::other("a leaf of more than 65,535 bytes"))?;
+        let length =
+            u16::try_from(leaf.len()).map_err(|_too_long| io::Error::other("a leaf of more than 65,535 bytes"))?;
         self.bytes.extend(length.to_be_bytes());
         self.bytes.extend(leaf);
         self.next += 1;
