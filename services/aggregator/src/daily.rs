@@ -1,16 +1,17 @@
 //! Daily reports made from the archives of a log: `spark report`, and drafts for the API.
 //!
-//! Only reads, and needs no service and no store. It folds the log from its first leaf up to the day's first, which takes
-//! as long as a replay does.
+//! Only reads, and needs no service and no store. A day that was issued is read as it is; another one is folded from the
+//! state behind the last issued day before it, or else from the log's first leaf, which takes as long as a replay does.
 
 use std::path::Path;
 
 use spark_core::bucket::MemoryBuckets;
-use spark_core::fold::State;
+use spark_core::fold::{State, snapshot};
 use spark_core::merkle::CompactRange;
 use spark_core::report::{Day, Mark, Replay, Report, Span, U64, closes, day_of, origin};
 use spark_core::view::{DECLARING, rfc3339};
 use spark_eventlog::archive::{self, LeafIter, OpenError};
+use spark_evidence::bundle::{Before, Days, IssueError};
 use spark_schemas::{Leaf, TimeNs};
 
 use crate::rebuild::{Archives, RebuildError, count_anew};
@@ -31,6 +32,9 @@ pub enum ReportError {
     /// The log can't be folded.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// What was kept of an issued day can't be read.
+    #[error("an issued report can't be read")]
+    Issued(#[from] IssueError),
     /// Nothing was ever received, or not by that instant.
     #[error("the log is empty{}", .0.map(|at| format!(" at {}", rfc3339(at))).unwrap_or_default())]
     Empty(Option<TimeNs>),
@@ -62,23 +66,18 @@ impl From<OpenError> for ReportError {
 pub fn report(data: &Path, wanted: Wanted, mut progress: impl FnMut()) -> Result<Report, ReportError> {
     let archives = Archives::find(data)?;
     let kept = archives.of(DECLARING)?;
-    let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
     let (last_kept, sealed) = split(kept, wanted)?;
-    for one in sealed {
-        state.begin(&one.origin);
-        let mut leaves = Leaves::open(one, wanted.at)?;
-        while let Some(bytes) = leaves.next()? {
-            state.apply(&decode(&bytes)?, &mut buckets);
-            progress();
-        }
+    let issued = Days::of(&data.join("evidence"), &last_kept.origin);
+    if let (Some(day), None) = (wanted.day, wanted.at)
+        && issued.issued()?.contains(&day)
+    {
+        return Ok(issued.report(day)?);
     }
-    state.begin(&last_kept.origin);
-    let mut leaves = Leaves::open(last_kept, wanted.at)?;
-    let first = leaves.peek()?.ok_or(ReportError::Empty(wanted.at))?;
-    let mut day = day_of(&state, first);
-    if let Some(wanted) = wanted.day.filter(|wanted| *wanted < day) {
-        return Err(ReportError::Before { wanted, first: day });
-    }
+    let begun = match behind_an_issued_day(&issued, last_kept, wanted)? {
+        Some(begun) => begun,
+        None => at_the_first_leaf(last_kept, sealed, wanted, &mut progress)?,
+    };
+    let Begun { mut state, mut buckets, mut leaves, mut day } = begun;
     loop {
         // Whoever has the whole log counts anew what is to be, before the day's leaves.
         count_anew(&mut state, &mut buckets, kept)?;
@@ -115,6 +114,56 @@ pub fn report(data: &Path, wanted: Wanted, mut progress: impl FnMut()) -> Result
     }
 }
 
+/// Where the folding of days begins.
+struct Begun {
+    state: State,
+    buckets: MemoryBuckets,
+    leaves: Leaves,
+    day: Day,
+}
+
+/// Behind the last day before the wanted one that was issued, whose state was kept.
+fn behind_an_issued_day(issued: &Days, kept: &Kept, wanted: Wanted) -> Result<Option<Begun>, ReportError> {
+    let is_before = |day: &Day| {
+        wanted.day.is_none_or(|wanted| *day < wanted) && wanted.at.is_none_or(|at| day.end() <= at)
+    };
+    let Some(last) = issued.issued()?.into_iter().rfind(is_before) else { return Ok(None) };
+    let Before { size, seq, state: Some(state), .. } = issued.after(last)? else { return Ok(None) };
+    let (state, buckets) = snapshot::decode(&state).map_err(IssueError::from)?;
+    // Its last leaves may have been received after the instant that is asked for.
+    if wanted.at.is_some_and(|at| state.head().fold_time > at) {
+        return Ok(None);
+    }
+    let leaves = Leaves::open_at(kept, wanted.at, size, seq)?;
+    Ok(Some(Begun { state, buckets, leaves, day: last.next() }))
+}
+
+/// At the first leaf of a log, behind those that were sealed before it.
+fn at_the_first_leaf(
+    kept: &Kept,
+    sealed: &[Kept],
+    wanted: Wanted,
+    progress: &mut impl FnMut(),
+) -> Result<Begun, ReportError> {
+    let (mut state, mut buckets) = (State::default(), MemoryBuckets::default());
+    for one in sealed {
+        state.begin(&one.origin);
+        let mut leaves = Leaves::open(one, wanted.at)?;
+        while let Some(bytes) = leaves.next()? {
+            state.apply(&decode(&bytes)?, &mut buckets);
+            progress();
+        }
+    }
+    state.begin(&kept.origin);
+    let mut leaves = Leaves::open(kept, wanted.at)?;
+    let first = leaves.peek()?.ok_or(ReportError::Empty(wanted.at))?;
+    let day = day_of(&state, first);
+    match wanted.day.filter(|wanted| *wanted < day) {
+        Some(wanted) => Err(ReportError::Before { wanted, first: day }),
+        None => Ok(Begun { state, buckets, leaves, day }),
+    }
+}
+
 fn decode(bytes: &[u8]) -> Result<Leaf<'_>, RebuildError> {
     Ok(Leaf::decode(bytes)?)
 }
@@ -145,9 +194,14 @@ struct Leaves {
 
 impl Leaves {
     fn open(kept: &Kept, until: Option<TimeNs>) -> Result<Self, ReportError> {
+        Self::open_at(kept, until, 0, 0)
+    }
+
+    /// Behind the first `taken` leaves, the last of which has sequence number `seq`.
+    fn open_at(kept: &Kept, until: Option<TimeNs>, taken: u64, seq: u64) -> Result<Self, ReportError> {
         let view = archive::View::open(&kept.dir)?;
-        let leaves = view.leaves(1).map_err(RebuildError::from)?;
-        Ok(Self { view, leaves, until, ahead: None, taken: 0 })
+        let leaves = view.leaves(seq + 1).map_err(RebuildError::from)?;
+        Ok(Self { view, leaves, until, ahead: None, taken })
     }
 
     /// When the log took the next leaf.

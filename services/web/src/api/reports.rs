@@ -70,7 +70,7 @@ async fn make(data: PathBuf, wanted: Wanted) -> Result<Report, Problem> {
     let made = tokio::task::spawn_blocking(move || daily::report(&data, wanted, || ())).await;
     match made {
         Ok(Ok(report)) => Ok(report),
-        Ok(Err(ReportError::Rebuild(error))) => {
+        Ok(Err(error @ (ReportError::Rebuild(_) | ReportError::Issued(_)))) => {
             tracing::error!(error = &error as &dyn std::error::Error, "no report could be made");
             Err(unmade(format!("The log could not be folded: {}.", describe(&error))))
         }
