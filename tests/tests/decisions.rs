@@ -115,6 +115,12 @@ fn every_decision_of_a_run_with_everything_in_it_follows_from_the_log() {
     for round in 0..ROUNDS {
         decided.decide(&up);
         world.executor.set_status("/shop", 500);
+        if round == 0 {
+            wait::until("the gate fails", LONG, || {
+                let preview = up.api.try_json("/api/tools/status")?;
+                wait::that(preview["verdict"] == "fail", || preview.to_string())
+            });
+        }
         decided.decide(&up);
         let id = format!("round-{round}");
         declare(&up, &id, ["shop", "feed"][round % 2]);

@@ -124,9 +124,8 @@ struct Begun {
 
 /// Behind the last day before the wanted one that was issued, whose state was kept.
 fn behind_an_issued_day(issued: &Days, kept: &Kept, wanted: Wanted) -> Result<Option<Begun>, ReportError> {
-    let is_before = |day: &Day| {
-        wanted.day.is_none_or(|wanted| *day < wanted) && wanted.at.is_none_or(|at| day.end() <= at)
-    };
+    let is_before =
+        |day: &Day| wanted.day.is_none_or(|wanted| *day < wanted) && wanted.at.is_none_or(|at| day.end() <= at);
     let Some(last) = issued.issued()?.into_iter().rfind(is_before) else { return Ok(None) };
     let Before { size, seq, state: Some(state), .. } = issued.after(last)? else { return Ok(None) };
     let (state, buckets) = snapshot::decode(&state).map_err(IssueError::from)?;

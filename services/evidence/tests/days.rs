@@ -39,7 +39,7 @@ fn each_day_is_issued_once_when_it_is_over() {
         logs(world, &[own(world)], |logs| logs.issue_next(|| ())).unwrap().map(|issued| issued.report.date)
     };
     assert_eq!(next(&world), None);
-    world.declare(first().start());
+    world.declare(TimeNs(first().start().0 + 6 * MINUTE));
     world.observe(TimeNs(first().end().0 + 4 * MINUTE), Outcome::Ok);
     assert_eq!(next(&world), None, "what comes late is waited for");
     world.observe(TimeNs(first().end().0 + 5 * MINUTE), Outcome::Ok);

@@ -62,8 +62,9 @@ impl World {
     pub fn new() -> Self {
         let mut world = Self::empty();
         let start = first().start();
-        world.declare(start);
-        for quarter in 0..2 * 96 + 4 {
+        // What comes within the grace is of the day before.
+        world.declare(TimeNs(start.0 + 6 * MINUTE));
+        for quarter in 1..2 * 96 + 4 {
             let at = TimeNs(start.0 + quarter * 15 * MINUTE + MINUTE);
             let is_out = (130..134).contains(&quarter);
             world.observe(at, if is_out { Outcome::Fail } else { Outcome::Ok });
