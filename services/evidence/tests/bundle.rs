@@ -5,12 +5,12 @@ mod support;
 
 use std::fs;
 
-use spark_core::report::Level;
+use spark_core::report::{Amended, Cause, Level};
 use spark_evidence::bundle::{IssueError, name as bundle_name, ship, unpack};
 use spark_evidence::verify::{Fault, Step, Verifying};
-use spark_schemas::TimeNs;
-use spark_schemas::event::Outcome;
-use support::{Heard, MINUTE, World, day, files, first, verify};
+use spark_schemas::event::{Maintenance, MaintenanceAction, Outcome};
+use spark_schemas::{Class, TimeNs};
+use support::{Heard, MINUTE, World, day, files, first, name, verify};
 
 const ALL: [Step; 8] = [
     Step::Key,
@@ -132,4 +132,46 @@ fn a_second_party_s_checkpoint_shows_a_rewritten_history() {
     assert_eq!((refused.step, refused.fault), (Step::Witness, Fault::Tampered));
     let stranger = verify(other.signer().sign_at(from).unwrap().note.to_string(), false).err().unwrap();
     assert_eq!((stranger.step, stranger.fault), (Step::Witness, Fault::UnknownSigner));
+}
+
+#[test]
+fn what_comes_after_a_report_amends_the_next_one_and_both_verify() {
+    let mut world = World::empty();
+    let at = |quarter: u64| TimeNs(first().start().0 + quarter * 15 * MINUTE + MINUTE);
+    world.declare(TimeNs(first().start().0 + 6 * MINUTE));
+    for quarter in (1..98).filter(|quarter| *quarter != 40) {
+        world.observe(at(quarter), Outcome::Ok);
+    }
+    let early = world.issue(first()).unwrap();
+    let file = world.days().path(first()).join("report.json");
+    let before = fs::read(&file).unwrap();
+
+    world.observe_late(at(40), at(100), Outcome::Fail);
+    let maintenance = Maintenance {
+        at_ns: at(101),
+        id: name("disks"),
+        action: MaintenanceAction::Add,
+        targets: vec![name("login")],
+        from_ns: at(60),
+        to_ns: at(64),
+        reason: "said afterwards".to_owned(),
+        by: "a test".to_owned(),
+    };
+    world.say(at(101), Class::Ctl, vec![maintenance.into()]);
+    for quarter in 102..194 {
+        world.observe(at(quarter), Outcome::Ok);
+    }
+    let late = world.issue(first().next()).unwrap();
+
+    assert!(early.report.amendments.is_empty());
+    assert!(fs::read(&file).unwrap() == before, "an issued report stays");
+    let of = |target: &str| late.report.amendments.iter().find(|one| one.target == name(target)).unwrap();
+    let failed = |one: &Option<Amended>| one.as_ref().unwrap().figures.failed.0;
+    let shop = of("checkout");
+    assert_eq!((shop.date, failed(&shop.then), failed(&shop.now)), (first(), 0, 15));
+    assert!(shop.causes.contains(&Cause::LateObservations));
+    assert!(of("login").causes.contains(&Cause::Maintenance) && of("login").then != of("login").now);
+    for day in [first(), first().next()] {
+        verify(&world.bundle(day, world.dir.path()), world.vkeys()).unwrap();
+    }
 }

@@ -102,6 +102,11 @@ impl World {
 
     /// A quarter of an hour of observations of every target, received at once.
     pub fn observe(&mut self, at: TimeNs, outcome: Outcome) {
+        self.observe_late(at, at, outcome);
+    }
+
+    /// The same, of the quarter before `at`, received later.
+    pub fn observe_late(&mut self, at: TimeNs, received: TimeNs, outcome: Outcome) {
         let slots = (0..15).map(|minute| TimeNs(at.0 - at.0 % MINUTE - minute * MINUTE));
         let observed = |(slot, target): (TimeNs, &str)| {
             Event::Observed(Observed {
@@ -118,7 +123,7 @@ impl World {
             })
         };
         let events = slots.flat_map(|slot| TARGETS.iter().map(move |target| (slot, *target))).map(observed);
-        self.say(at, Class::Obs, events.collect());
+        self.say(received, Class::Obs, events.collect());
     }
 
     pub fn decide(&mut self, at: TimeNs, number: u64) {
