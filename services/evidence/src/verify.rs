@@ -1,29 +1,22 @@
 //! Verifying a bundle, step by step: with a key that comes from outside of it, and nothing else.
 
-use std::collections::BTreeSet;
+mod files;
+mod leaves;
+mod replay;
+
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use spark_core::bucket::MemoryBuckets;
-use spark_core::fold::snapshot::{self, SnapshotError};
-use spark_core::fold::{Continuity, SEMANTICS, State};
-use spark_core::merkle::{CompactRange, Hash, leaf_hash};
-use spark_core::report::{REPORT_SEMANTICS, Replay, Report};
+use spark_core::report::Report;
 use spark_eventlog::archive::View;
-use spark_schemas::Leaf;
 
-use crate::bundle::attest::{Attested, Facts, statements, verdicts_of};
-use crate::bundle::entries::Leaves;
+use self::files::{files, listed_keys, text};
+use self::leaves::{Found, Roots, continuous, frontier, leaves};
+use self::replay::replayed;
+use crate::bundle::attest::{Attested, Facts, statements};
 use crate::bundle::sums::Sums;
-use crate::bundle::{
-    ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, FRONTIER_FROM, KEYS, POLICY, REPLAY, REPORT_HTML, REPORT_JSON,
-    STATE_FROM, SUMS, misfits,
-};
+use crate::bundle::{ATTESTATIONS, CHECKPOINT, CHECKPOINT_FROM, REPLAY};
 use crate::checkpoint::Checkpoint;
 use crate::dsse::{DsseError, Envelope};
 use crate::note::{Note, NoteError};
@@ -312,182 +305,6 @@ impl Verifying {
     }
 }
 
-/// The roots that were asked for, of sizes that the leaves reach.
-struct Roots {
-    asked: Vec<(u64, Hash)>,
-    last: Hash,
-}
-
-impl Roots {
-    fn at(&self, size: u64) -> Option<Hash> {
-        self.asked.iter().find(|(asked, _)| *asked == size).map(|(_, root)| *root)
-    }
-}
-
-/// What the leaves hold.
-struct Found {
-    state: (State, MemoryBuckets),
-    continuity: Continuity,
-    verdicts: Vec<Attested>,
-}
-
-/// The bundle's own keys: nothing is proved by them, but signatures of others than the trusted ones are held against them.
-fn listed_keys(dir: &Path) -> Vec<Vkey> {
-    let files = fs::read_dir(dir.join(KEYS)).into_iter().flatten().flatten();
-    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
-    texts.filter_map(|text| text.trim_end().parse().ok()).collect()
-}
-
-fn text(dir: &Path, name: &str) -> Result<String, String> {
-    fs::read_to_string(dir.join(name)).map_err(|error| format!("{name}: {error}"))
-}
-
-fn files<'a>(
-    dir: &'a Path,
-    signed: &[Statement],
-    envelopes: Vec<Envelope>,
-    listed: Vec<Vkey>,
-) -> Result<Bundle<'a>, Refused> {
-    let refuse = tampered(Step::Files);
-    let sums_text = text(dir, SUMS).map_err(&refuse)?;
-    let of_sums = spark_core::hex(&Sha256::digest(&sums_text));
-    let subjects = &signed[0].subject;
-    if !subjects.iter().any(|subject| subject.name == SUMS && subject.digest.sha256 == of_sums) {
-        return Err(refuse(format!("{SUMS} is not the one that was attested")));
-    }
-    let sums: Sums = sums_text.parse().map_err(|error| refuse(format!("{SUMS}: {error}")))?;
-    let mut there = BTreeSet::new();
-    list(dir, "", &mut there).map_err(|error| refuse(error.to_string()))?;
-    for (name, digest) in sums.iter() {
-        if !there.remove(name) {
-            return Err(refuse(format!("{name} is missing")));
-        }
-        let found = digest_of(&dir.join(name)).map_err(|error| refuse(format!("{name}: {error}")))?;
-        if found != *digest {
-            return Err(refuse(format!("{name} was changed")));
-        }
-    }
-    let besides = there.into_iter().find(|name| name != SUMS && name != ATTESTATIONS);
-    if let Some(besides) = besides {
-        return Err(refuse(format!("{besides} does not belong there")));
-    }
-    let json = text(dir, REPORT_JSON).map_err(&refuse)?;
-    let report = Report::from_json(json.as_bytes()).map_err(|error| refuse(format!("{REPORT_JSON}: {error}")))?;
-    if report.to_json().ok().as_deref() != Some(json.as_bytes()) {
-        return Err(refuse(format!("{REPORT_JSON} is not in canonical JSON")));
-    }
-    if let Some(misfit) = misfits(&sums, &(report.log.from.size.0..report.log.to.size.0)) {
-        return Err(refuse(misfit));
-    }
-    Ok(Bundle { dir, sums, sums_text, report, envelopes, listed })
-}
-
-/// Every file beneath `dir`, by its path; links and the like are no files.
-fn list(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            list(&entry.path(), &format!("{name}/"), found)?;
-        } else if kind.is_file() {
-            found.insert(name);
-        } else {
-            return Err(io::Error::other(format!("{name} is neither a file nor a directory")));
-        }
-    }
-    Ok(())
-}
-
-fn digest_of(path: &Path) -> io::Result<Hash> {
-    let (mut file, mut hasher, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-}
-
-fn frontier(dir: &Path, from: Option<&Checkpoint>, size: u64) -> Result<CompactRange, Refused> {
-    let Some(from) = from else { return Ok(CompactRange::default()) };
-    let refuse = tampered(Step::Frontier);
-    let bytes = fs::read(dir.join(FRONTIER_FROM)).map_err(|error| refuse(error.to_string()))?;
-    let (hashes, rest) = bytes.as_chunks();
-    let range = CompactRange::from_parts(size, hashes.to_vec()).filter(|_| rest.is_empty());
-    let range = range.ok_or_else(|| refuse(format!("{FRONTIER_FROM} has not one hash for each 1 bit of {size}")))?;
-    match range.root() == from.root {
-        true => Ok(range),
-        false => Err(refuse(format!("its root is not that of size {size}"))),
-    }
-}
-
-fn leaves(
-    bundle: &Bundle<'_>,
-    frontier: CompactRange,
-    range: &Range<u64>,
-    witnesses: &[Checkpoint],
-    listener: &mut dyn Listener,
-) -> Result<(Roots, Found), Refused> {
-    let refuse = tampered(Step::Leaves);
-    let (state, buckets) = state_from(bundle).map_err(&refuse)?;
-    let (mut continuity, mut verdicts) = (Continuity::after(&state), Vec::new());
-    let mut tree = frontier;
-    let mut asked = Vec::new();
-    let mut note = |tree: &CompactRange| {
-        if witnesses.iter().any(|witness| witness.size == tree.size()) {
-            asked.push((tree.size(), tree.root()));
-        }
-    };
-    note(&tree);
-    let mut seq = bundle.report.log.from.seq.0;
-    for bytes in Leaves::of(bundle.dir, range.clone()) {
-        let bytes = bytes.map_err(|error| refuse(error.to_string()))?;
-        tree.push(leaf_hash(&bytes));
-        note(&tree);
-        let number = tree.size() - 1;
-        let leaf = Leaf::decode(&bytes).map_err(|error| refuse(format!("leaf {number}: {error}")))?;
-        if leaf.seq != seq + 1 {
-            let reason = format!("leaf {number} has sequence number {} where {} belongs", leaf.seq, seq + 1);
-            return Err(Refused { step: Step::Continuity, fault: Fault::Incomplete, reason });
-        }
-        seq = leaf.next_seq() - 1;
-        if let Some((subject, frame)) = continuity.take(&leaf) {
-            verdicts.extend(verdicts_of(&bytes, &subject, frame));
-        }
-        listener.leaf(Step::Leaves, range.end - range.start);
-    }
-    if seq != bundle.report.log.to.seq.0 {
-        return Err(refuse(format!("they end with sequence number {seq}, and the report with another")));
-    }
-    Ok((Roots { asked, last: tree.root() }, Found { state: (state, buckets), continuity, verdicts }))
-}
-
-fn state_from(bundle: &Bundle<'_>) -> Result<(State, MemoryBuckets), String> {
-    if bundle.sums.get(STATE_FROM).is_none() {
-        return Ok((State::default(), MemoryBuckets::default()));
-    }
-    let bytes = fs::read(bundle.dir.join(STATE_FROM)).map_err(|error| format!("{STATE_FROM}: {error}"))?;
-    let (mut state, buckets) =
-        snapshot::decode(&bytes).map_err(|error: SnapshotError| format!("{STATE_FROM}: {error}"))?;
-    let log = bundle.report.log.origin.rsplit('/').next().unwrap_or_default();
-    state.begin(log);
-    match spark_core::hex(&state.digest()) == bundle.report.state.from {
-        true => Ok((state, buckets)),
-        false => Err(format!("{STATE_FROM} is not the state that the report begins with")),
-    }
-}
-
-fn continuous(continuity: &Continuity) -> Result<(), Refused> {
-    let (missing, declared) = (continuity.missing(), continuity.declared());
-    if missing <= declared {
-        return Ok(());
-    }
-    let reason =
-        format!("{missing} frames are missing by their agents' numbers, and the log declares {declared} lost messages");
-    Err(Refused { step: Step::Continuity, fault: Fault::Incomplete, reason })
-}
-
 /// Whether the statements are those that the files and leaves give.
 fn attested(bundle: &Bundle<'_>, signed: &[Statement], verdicts: &[Attested]) -> Result<(), Refused> {
     let refuse = tampered(Step::Attestations);
@@ -508,61 +325,6 @@ fn attested(bundle: &Bundle<'_>, signed: &[Statement], verdicts: &[Attested]) ->
         }
         None => Ok(()),
     }
-}
-
-fn replayed(bundle: &Bundle<'_>, from: (State, MemoryBuckets), listener: &mut dyn Listener) -> Result<(), Refused> {
-    let differs = |reason: String| Refused { step: Step::Replay, fault: Fault::Differs, reason };
-    let report = &bundle.report;
-    let (fold, rules) = (report.arithmetic.fold, report.arithmetic.report);
-    if (fold, rules) != (SEMANTICS, REPORT_SEMANTICS) {
-        return Err(differs(format!(
-            "made by versions {fold} and {rules} of the arithmetic and the rules, and this build has {SEMANTICS} and \
-             {REPORT_SEMANTICS}: replay it with the build that {REPLAY} names"
-        )));
-    }
-    let (mut state, buckets) = from;
-    state.begin(report.log.origin.rsplit('/').next().unwrap_or_default());
-    let mut replay = Replay::new(report.date, state, buckets);
-    each_leaf(bundle, |leaf| {
-        if replay.is_closed_by(leaf) {
-            return Err(differs(format!("the leaf of sequence number {} was received after the day", leaf.seq)));
-        }
-        replay.leaf(leaf);
-        listener.leaf(Step::Replay, report.log.to.size.0 - report.log.from.size.0);
-        Ok(())
-    })?;
-    replay.count_anew(|take| {
-        each_leaf(bundle, |leaf| {
-            take(leaf);
-            Ok(())
-        })
-    })?;
-    let finished = replay.finish(report.log.clone(), report.draft);
-    if finished.report.state != report.state {
-        return Err(differs("the leaves give another state".to_owned()));
-    }
-    let policy = finished.state.head().declarations.policy.as_ref().map(|policy| policy.config.canonical_json());
-    let recorded = bundle.sums.get(POLICY).map(|_| text(bundle.dir, POLICY)).transpose().map_err(differs)?;
-    if policy != recorded {
-        return Err(differs(format!("{POLICY} is not what the leaves declare")));
-    }
-    let json = finished.report.to_json().map_err(|error| differs(error.to_string()))?;
-    for (name, made) in [(REPORT_JSON, json), (REPORT_HTML, finished.report.to_html().into_bytes())] {
-        if text(bundle.dir, name).map_err(differs)?.as_bytes() != made {
-            return Err(differs(format!("the leaves give another {name}")));
-        }
-    }
-    Ok(())
-}
-
-/// Gives each leaf, which was held against the tree before, to `take`.
-fn each_leaf(bundle: &Bundle<'_>, mut take: impl FnMut(&Leaf<'_>) -> Result<(), Refused>) -> Result<(), Refused> {
-    let refuse = tampered(Step::Replay);
-    for bytes in Leaves::of(bundle.dir, bundle.report.log.from.size.0..bundle.report.log.to.size.0) {
-        let bytes = bytes.map_err(|error| refuse(error.to_string()))?;
-        take(&Leaf::decode(&bytes).map_err(|error| refuse(error.to_string()))?)?;
-    }
-    Ok(())
 }
 
 /// The directory of a bundle that may be a tape archive, which is unpacked beneath `scratch`.
