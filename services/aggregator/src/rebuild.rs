@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use spark_core::bucket::MemoryBuckets;
 use spark_core::config::Config;
 use spark_core::fold::{Policy, State};
-use spark_core::ledger::Stretch;
 use spark_core::view::{DECLARING, Part, View, digest_over};
 use spark_eventlog::archive::{self, LeafIter, LoadError, OpenError};
+use spark_evidence::recount;
 use spark_schemas::event::{GateDecided, StreamPosition};
 use spark_schemas::{Class, Event, EventSubject, Frame, Leaf, LeafError, TimeNs};
 
@@ -313,23 +313,6 @@ impl Folding {
 
 /// Counts what objectives lack, from the archives in `kept`.
 pub(crate) fn count_anew(state: &mut State, buckets: &mut MemoryBuckets, kept: &[Kept]) -> Result<(), RebuildError> {
-    while let Some(mut recounter) = state.recounter() {
-        let mut is_complete = true;
-        for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
-            let Some(kept) = kept.iter().find(|kept| kept.origin == origin) else {
-                is_complete = false;
-                continue;
-            };
-            for leaf in archive::leaves(&kept.dir, first_seq)? {
-                let bytes = leaf?;
-                let leaf = Leaf::decode(&bytes)?;
-                if leaf.seq > last_seq {
-                    break;
-                }
-                recounter.apply(log, &leaf);
-            }
-        }
-        state.finish_recount(recounter.finish(is_complete), buckets);
-    }
-    Ok(())
+    let dir_of = |origin: &str| kept.iter().find(|kept| kept.origin == origin).map(|kept| kept.dir.clone());
+    recount::count_anew(state, buckets, dir_of)
 }

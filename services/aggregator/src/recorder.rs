@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use spark_eventlog::archive::{Archive, ArchiveOptions, OpenError, View};
+use spark_eventlog::archive::{Archive, ArchiveOptions, OpenError, View, directory_name};
 use spark_schemas::subject;
 use tokio::sync::watch;
 
@@ -142,12 +142,6 @@ pub(crate) fn kept_in(dir: &Path, partition: u16) -> Result<Vec<Kept>, RecorderE
 /// When the log `EVENTS@<created>` was made, which orders incarnations; 0 when its name does not say.
 pub fn created_ns(origin: &str) -> u64 {
     origin.rsplit_once('@').and_then(|(_, created)| created.parse().ok()).unwrap_or(0)
-}
-
-/// The incarnation as a file name that every file system takes.
-fn directory_name(origin: &str) -> impl AsRef<Path> {
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-    origin.chars().map(safe).collect::<String>()
 }
 
 #[cfg(test)]

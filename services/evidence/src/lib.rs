@@ -11,6 +11,7 @@ pub mod dsse;
 mod durable;
 pub mod keys;
 pub mod note;
+pub mod recount;
 mod signed;
 pub mod signer;
 pub mod statement;

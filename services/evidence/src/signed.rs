@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use spark_eventlog::archive::directory_name;
+
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::durable::{self, Readers};
 use crate::note::{Note, NoteError};
@@ -55,8 +57,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// Of the log `incarnation`, in the keys' directory.
     pub fn of(keys: &Path, incarnation: &str) -> Self {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-        Self { path: keys.join("signed").join(incarnation.chars().map(safe).collect::<String>()) }
+        Self { path: keys.join("signed").join(directory_name(incarnation)) }
     }
 
     /// What was signed last.

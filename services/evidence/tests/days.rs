@@ -27,16 +27,12 @@ fn logs<T>(world: &World, logs: &[Log], look: impl FnOnce(&Logs<'_>) -> T) -> T 
     look(&Logs { evidence: &world.path("evidence"), logs, keys: &keys, sign: &sign, replayer: &replayer })
 }
 
-fn own(world: &World) -> Log {
-    Log { incarnation: ORIGIN.to_owned(), dir: world.archive.dir().to_owned() }
-}
-
 #[test]
 fn each_day_is_issued_once_when_it_is_over() {
     let mut world = World::empty();
     let next = |world: &World| {
         world.view();
-        logs(world, &[own(world)], |logs| logs.issue_next(|| ())).unwrap().map(|issued| issued.report.date)
+        logs(world, &[world.log()], |logs| logs.issue_next(|| ())).unwrap().map(|issued| issued.report.date)
     };
     assert_eq!(next(&world), None);
     world.declare(TimeNs(first().start().0 + 6 * MINUTE));
@@ -62,7 +58,7 @@ fn what_a_crash_left_half_made_is_made_anew_and_what_is_there_stays() {
     fs::create_dir_all(half.join("policy")).unwrap();
     fs::write(half.join("report.json"), "{").unwrap();
     assert_eq!(world.days().issued().unwrap(), []);
-    let issue = || logs(&world, &[own(&world)], |logs| logs.issue_next(|| ())).unwrap();
+    let issue = || logs(&world, &[world.log()], |logs| logs.issue_next(|| ())).unwrap();
     let issued = issue().unwrap();
     assert!(!half.exists());
     let report = fs::read(world.days().path(first()).join("report.json")).unwrap();
@@ -77,7 +73,7 @@ fn a_draft_of_the_day_verifies_and_is_issued_nowhere() {
     let world = World::new();
     world.view();
     let dir = world.path("draft");
-    let draft = || logs(&world, &[own(&world)], |logs| logs.draft(&dir, || ()));
+    let draft = || logs(&world, &[world.log()], |logs| logs.draft(world.archive.tree().unwrap().0, &dir, || ()));
     assert!(matches!(draft(), Err(IssueError::Over)));
     world.issue_both();
     let made = draft().unwrap().unwrap();
@@ -118,7 +114,7 @@ fn a_log_that_took_another_s_place_begins_with_its_state() {
         runtime.block_on(archive.record(vec![recorded])).unwrap();
     }
     drop(archive);
-    let chain = [own(&world), anew];
+    let chain = [world.log(), anew];
     let mut issued = Vec::new();
     while let Some(one) = logs(&world, &chain, |logs| logs.issue_next(|| ())).unwrap() {
         issued.push((one.report.log.origin, one.report.date, one.report.state));

@@ -12,6 +12,12 @@ use super::error::{LoadError, Problem};
 /// Bytes of a full tile: 256 hashes.
 pub(super) const TILE_BYTES: usize = TILE_WIDTH as usize * size_of::<Hash>();
 
+/// A log's name (`EVENTS@<created>`) as a file name that every file system takes.
+pub fn directory_name(incarnation: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
+    incarnation.chars().map(safe).collect()
+}
+
 /// The file that one opener holds locked.
 pub(super) fn lock(dir: &Path) -> PathBuf {
     dir.join("lock")

@@ -40,6 +40,7 @@ use spark_core::merkle::{CompactRange, Hash, leaf_hash};
 use tokio::sync::oneshot;
 
 pub use error::{Damage, LoadError, NoRoom, OpenError, Problem, PublishError, Stopped};
+pub use layout::directory_name;
 pub use publish::{publish_checkpoint, read_checkpoint};
 pub use view::{LeafIter, View, leaves};
 

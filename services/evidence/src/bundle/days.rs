@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use spark_core::fold::{State, snapshot};
 use spark_core::report::{Day, Mark, Report, day_of};
-use spark_eventlog::archive::View;
+use spark_eventlog::archive::{View, directory_name};
 use spark_schemas::{Leaf, TimeNs};
 
 use super::make::{Before, IssueError, Issued, Making, STATE_TO, Until};
@@ -26,8 +26,7 @@ pub struct Days {
 impl Days {
     /// Those of the log `incarnation`, in `<data>/evidence`.
     pub fn of(evidence: &Path, incarnation: &str) -> Self {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "@-_.".contains(c) { c } else { '_' };
-        Self { dir: evidence.join(incarnation.chars().map(safe).collect::<String>()) }
+        Self { dir: evidence.join(directory_name(incarnation)) }
     }
 
     /// Where the day is, once it is issued.
@@ -153,12 +152,12 @@ impl Logs<'_> {
         for (n, log) in self.logs.iter().enumerate() {
             let is_sealed = n + 1 < self.logs.len();
             let days = self.days(log);
-            let view = View::open(&log.dir)?;
+            // Opening an archive reads its newest leaves: only where they are needed.
             let day = match days.issued()?.pop() {
-                Some(last) if is_sealed && days.report(last)?.log.to.size.0 == view.size() => continue,
+                Some(last) if is_sealed && days.report(last)?.log.to.size.0 == View::open(&log.dir)?.size() => continue,
                 Some(last) => last.next(),
                 None => {
-                    let Some(first) = view.leaves(1)?.next() else { continue };
+                    let Some(first) = View::open(&log.dir)?.leaves(1)?.next() else { continue };
                     let received = TimeNs(Leaf::decode(&first?)?.received_ns);
                     let known = match self.before(log, None)?.state {
                         Some(state) => snapshot::decode(&state)?.0,
@@ -199,17 +198,18 @@ impl Logs<'_> {
         let sign = |size| (self.sign)(&log, size);
         let making = self.making(&view, day, before, until, &sign);
         match Days::of(self.evidence, &log.incarnation).issue(making, progress) {
-            Err(IssueError::NotOver) => Ok(None),
+            // The leaf that closes it may be seen before it is durable; a moment later it is.
+            Err(IssueError::NotOver | IssueError::Sign(SignError::Short { .. })) => Ok(None),
             issued => issued.map(Some),
         }
     }
 
-    /// Makes a draft of the next day in `dir`, of all leaves that are there, and gives what it begins with; `None` before
-    /// the first leaf.
-    pub fn draft(&self, dir: &Path, progress: impl FnMut()) -> Result<Option<Draft>, IssueError> {
+    /// Makes a draft of the next day in `dir`, of the first `size` leaves of the newest log, which must be durable, and gives
+    /// what it begins with; `None` before the first leaf.
+    pub fn draft(&self, size: u64, dir: &Path, progress: impl FnMut()) -> Result<Option<Draft>, IssueError> {
         let Some(next) = self.next()? else { return Ok(None) };
         let view = View::open(&next.log.dir)?;
-        let until = Until::Draft(view.size());
+        let until = if next.is_sealed { Until::Sealed(view.size()) } else { Until::Draft(size) };
         let sign = |size| (self.sign)(&next.log, size);
         let before = self.before(&next.log, self.days(&next.log).issued()?.pop())?;
         let state = before.state.clone();
@@ -225,6 +225,6 @@ impl Logs<'_> {
         until: Until,
         sign: &'a dyn Fn(u64) -> Result<Signed, SignError>,
     ) -> Making<'a> {
-        Making { view, day, before, until, sign, keys: self.keys, replayer: self.replayer }
+        Making { view, logs: self.logs, day, before, until, sign, keys: self.keys, replayer: self.replayer }
     }
 }

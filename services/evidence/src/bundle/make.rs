@@ -9,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 use spark_core::bucket::MemoryBuckets;
 use spark_core::fold::snapshot::{self, SnapshotError};
 use spark_core::fold::{Continuity, State};
-use spark_core::ledger::Stretch;
 use spark_core::report::{Day, Finished, Mark, Replay, Report, Span, U64};
 use spark_eventlog::archive::{LoadError, OpenError, View};
 use spark_schemas::{Leaf, LeafError};
 
+use super::Log;
 use super::attest::{Facts, statements, verdicts_of};
 use super::entries::{self, Join};
 use super::sums::Sums;
@@ -24,6 +24,7 @@ use super::{
 use crate::dsse::Envelope;
 use crate::durable::{self, Readers};
 use crate::keys::Keys;
+use crate::recount::count_anew;
 use crate::signer::{SignError, Signed};
 use crate::vkey::Vkey;
 
@@ -117,6 +118,8 @@ pub enum Until {
 pub struct Making<'a> {
     /// The archive.
     pub view: &'a View,
+    /// It and those whose place it took.
+    pub logs: &'a [Log],
     /// The day.
     pub day: Day,
     /// What it begins with.
@@ -150,7 +153,9 @@ impl Making<'_> {
         };
         let Folded { report, checkpoint, mut state, mut buckets, verdicts } =
             self.fold(state, buckets, &mut files, progress)?;
-        count_anew(&mut state, &mut buckets, self.view)?;
+        // From all logs, so that the next day begins with it; a replay of this one has only its own leaves.
+        let dir_of = |origin: &str| self.logs.iter().find(|log| log.incarnation == origin).map(|log| log.dir.clone());
+        count_anew::<IssueError>(&mut state, &mut buckets, dir_of)?;
 
         let to_state = zstd::encode_all(&snapshot::encode(&mut state, &buckets)[..], COMPRESSION);
         files.write(STATE_TO, &to_state.map_err(|source| IssueError::io(&dir.join(STATE_TO), source))?)?;
@@ -254,30 +259,6 @@ impl Making<'_> {
         let Finished { report, state, buckets } = replay.finish(span, matches!(self.until, Until::Draft(_)));
         Ok(Folded { report, checkpoint, state, buckets, verdicts })
     }
-}
-
-/// What objectives lack is counted from the whole archive, so that the next day begins with it: a replay of one day has
-/// only that day's leaves, and says in the report that it has to be counted.
-fn count_anew(state: &mut State, buckets: &mut MemoryBuckets, view: &View) -> Result<(), IssueError> {
-    while let Some(mut recounter) = state.recounter() {
-        let mut is_complete = true;
-        for Stretch { origin, log, first_seq, last_seq } in recounter.stretches().to_vec() {
-            if origin != view.incarnation() {
-                is_complete = false; // It was sealed, and is in another archive.
-                continue;
-            }
-            for leaf in view.leaves(first_seq)? {
-                let bytes = leaf?;
-                let leaf = Leaf::decode(&bytes)?;
-                if leaf.seq > last_seq {
-                    break;
-                }
-                recounter.apply(log, &leaf);
-            }
-        }
-        state.finish_recount(recounter.finish(is_complete), buckets);
-    }
-    Ok(())
 }
 
 struct Folded {

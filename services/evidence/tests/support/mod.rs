@@ -12,7 +12,7 @@ use spark_core::units::RatioPpm;
 use spark_core::window::Window;
 use spark_eventlog::Recorded;
 use spark_eventlog::archive::{Archive, ArchiveOptions, View};
-use spark_evidence::bundle::{Before, Days, IssueError, Issued, Making, Until, ship_to};
+use spark_evidence::bundle::{Before, Days, IssueError, Issued, Log, Making, Until, ship_to};
 use spark_evidence::verify::{Listener, Refused, Step, Verifying};
 use spark_evidence::{KeyPlace, Keys, LogSigner, Vkey};
 use spark_schemas::event::{
@@ -205,6 +205,10 @@ impl World {
         LogSigner::new(self.archive.clone(), "test", keys)
     }
 
+    pub fn log(&self) -> Log {
+        Log { incarnation: ORIGIN.to_owned(), dir: self.archive.dir().to_owned() }
+    }
+
     pub fn days(&self) -> Days {
         Days::of(&self.path("evidence"), ORIGIN)
     }
@@ -222,6 +226,7 @@ impl World {
         let signer = self.signer();
         let making = Making {
             view: &self.view(),
+            logs: &[self.log()],
             day,
             before,
             until: Until::Closed,

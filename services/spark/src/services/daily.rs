@@ -13,7 +13,7 @@ use spark_core::report::{Day, Report};
 use spark_eventlog::archive::{Archive, ArchiveOptions, View};
 use spark_eventlog::clock::WallClock;
 use spark_eventlog::writer::EventWriter;
-use spark_evidence::bundle::{Days, Draft, IssueError, Issued, Log, Logs, name, ship};
+use spark_evidence::bundle::{Days, Draft, IssueError, Issued, Log, Logs, Next, name, ship};
 use spark_evidence::{Keys, SignError, Signed};
 use spark_schemas::event::ReportIssued;
 use spark_schemas::subject;
@@ -104,7 +104,10 @@ impl LocalEvidence {
     fn draft(&self, partition: u16) -> Result<Document, NoDocument> {
         let failed = |error: &dyn std::error::Error| NoDocument::Unavailable(format!("{}.", describe(error)));
         let scratch = tempfile::tempdir().map_err(|error| failed(&error))?;
-        let made = self.with_logs(partition, |logs| logs.draft(scratch.path(), || ()));
+        // What is not durable yet can't be signed.
+        let size = self.signer(partition).map(|signer| signer.archive().tree()).transpose();
+        let size = size.map_err(|error| failed(&error))?.map_or(0, |(size, _)| size);
+        let made = self.with_logs(partition, |logs| logs.draft(size, scratch.path(), || ()));
         match made.map_err(|error| failed(&error))? {
             None => Err(NoDocument::Absent("The log is empty: there is nothing to make a draft of.".to_owned())),
             Some(Draft { view, issued, state, .. }) => {
@@ -145,13 +148,13 @@ impl Daily {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failure = String::new();
+        let (mut failure, mut next) = (String::new(), None);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            match self.close().await {
+            match self.close(&mut next).await {
                 Ok(()) => failure.clear(),
                 Err(error) => {
                     let text = describe(error.as_ref());
@@ -164,13 +167,18 @@ impl Daily {
         }
     }
 
-    /// Says what was issued and is not in the log, and issues every day that is over.
-    async fn close(&self) -> anyhow::Result<()> {
-        if self.evidence.signer(self.partition).is_none() {
-            return Ok(()); // The log was not seen yet.
+    /// Says what was issued and is not in the log, and issues every day that is over. Nothing on the disk is looked at
+    /// until the day that comes `next` has ended, or another log took this one's place.
+    async fn close(&self, next: &mut Option<Next>) -> anyhow::Result<()> {
+        let Some(signer) = self.evidence.signer(self.partition) else { return Ok(()) }; // The log was not seen yet.
+        let now = self.projections.view((self.clock)(), |view| view.fold_time())?;
+        let waits = |next: &Next| next.log.incarnation == signer.archive().incarnation() && now < next.day.end();
+        if next.as_ref().is_some_and(waits) {
+            return Ok(());
         }
         loop {
-            let Some(is_over) = self.look().await? else { return Ok(()) };
+            let Some((coming, is_over)) = self.look().await? else { return Ok(()) };
+            *next = Some(coming);
             let (evidence, partition) = (Arc::clone(&self.evidence), self.partition);
             let issue = move || evidence.with_logs(partition, |logs| logs.issue_next(|| ()));
             let issued = if is_over { tokio::task::spawn_blocking(issue).await?? } else { None };
@@ -183,7 +191,7 @@ impl Daily {
 
     /// Whether the next day is over, by the log's own time; `None` without a log. What a crash kept from being said about
     /// the last one is said.
-    async fn look(&self) -> anyhow::Result<Option<bool>> {
+    async fn look(&self) -> anyhow::Result<Option<(Next, bool)>> {
         let (evidence, partition) = (Arc::clone(&self.evidence), self.partition);
         let look = move || {
             evidence.with_logs(partition, |logs| {
@@ -208,7 +216,7 @@ impl Daily {
         if let Some((report, digest)) = last.filter(|_| !is_said) {
             self.say(&report, &digest).await?;
         }
-        Ok(Some(is_over))
+        Ok(Some((next, is_over)))
     }
 
     async fn say(&self, report: &Report, digest: &[u8; 32]) -> anyhow::Result<()> {
