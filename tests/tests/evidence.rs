@@ -234,6 +234,24 @@ fn behind_nats_the_aggregator_signs_and_the_web_service_hands_on() {
         assert_eq!(api.get("/evidence/tile/0/999").unwrap().status, 404);
         assert_eq!(api.get("/evidence/tile/../wal").unwrap().status, 404);
     }
+    // The web service hands on evidence, and nothing else that answers where it asks.
+    for path in ["..%2Fmetrics", "x%2F..%2F..%2Fmetrics", "keys%3Fx", "logs%2F..%2Fbundles%2Fdraft", "..%5Cmetrics"] {
+        let answer = services.api.get(&format!("/evidence/{path}")).unwrap();
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+        assert!(!answer.text.contains("# TYPE"), "{path}: {answer:?}");
+    }
+    // Bundles are made where the archive is.
+    let refused = services.api.get("/evidence/bundles/draft").unwrap();
+    assert!(refused.status == 404 && refused.text.contains("made where the archive is"), "{refused:?}");
+    let file = world.path("draft.tar.zst");
+    let mut export = spark();
+    export.args(["evidence", "export", "--url", services.aggregator_admin.base(), "--out"]).arg(&file);
+    let exported = run(export);
+    assert_eq!(exported.code, 0, "{exported:?}");
+    let mut verify_bundle = spark();
+    verify_bundle.args(["evidence", "verify", "--replay", "--key", &vkey]).arg(&file);
+    let verified = run(verify_bundle);
+    assert_eq!(verified.code, 0, "{verified:?}");
     let logs = services.api.json("/evidence/logs");
     let path = logs["logs"][0]["path"].as_str().unwrap().to_owned();
     let same = services.api.get(&format!("{path}checkpoint")).unwrap();

@@ -90,7 +90,6 @@ proptest! {
         prop_assert!(decode(&bytes[..place]).is_err());
         let mut changed = bytes.clone();
         changed[place] ^= 1 << bit;
-        // A bit that says nothing, such as a longer spelling of the same number, must not exist either.
         prop_assert!(decode(&changed).is_err(), "byte {place} of {}", bytes.len());
         let mut longer = bytes;
         longer.push(0);
@@ -104,6 +103,15 @@ proptest! {
         prop_assert!(decode(&framed).is_err());
         prop_assert_eq!(decode(&bytes).err(), Some(SnapshotError::Format));
     }
+}
+
+#[test]
+fn a_state_in_another_spelling_is_refused() {
+    let bytes = encode(&mut State::default(), &MemoryBuckets::default());
+    // The kind of the first record, which is 0, in two bytes.
+    let start = "spark-state/1\n".len();
+    let longer = [&bytes[..start], &[0x80, 0x00], &bytes[start + 1..]].concat();
+    assert_eq!(decode(&longer).err(), Some(SnapshotError::Spelling));
 }
 
 #[test]

@@ -136,7 +136,7 @@ pub(crate) struct Server {
     /// One canary runs at a time: each asks endpoints or reads the log for a while.
     pub(crate) canary_turn: Semaphore,
     /// One report is made at a time: each is a replay of the log.
-    pub(crate) report_turn: Semaphore,
+    pub(crate) report_turn: Arc<Semaphore>,
     /// One declaration is made at a time: the next one sees it.
     pub(crate) declaring_turn: Mutex<()>,
     /// Ends the streams when the service shuts down.
@@ -152,7 +152,7 @@ impl Server {
             live: LivePages::default(),
             recent,
             canary_turn: Semaphore::new(1),
-            report_turn: Semaphore::new(1),
+            report_turn: Arc::new(Semaphore::new(1)),
             declaring_turn: Mutex::new(()),
             shutdown,
         })

@@ -1,5 +1,6 @@
 //! The table of rules, and the risk that follows from it. Missing data is never a low risk.
 
+use spark_schemas::TimeNs;
 use spark_schemas::event::{AlertState, Verdict};
 
 use super::html::format::{names, percent_text, time_text};
@@ -205,11 +206,12 @@ fn completeness(report: &Report, policy: &ReportPolicy) -> Finding {
     Finding { evidence: cite_all(report), ..Finding::new(falling(ppm.0, &policy.completeness), percent(ppm.0), reason) }
 }
 
-/// Whether nothing was due of a target because it was in maintenance for as long as it was looked at.
+/// Whether nothing was due of a target because all of the day so far was left out.
 fn is_all_maintenance(report: &Report, row: &TargetRow) -> bool {
     let due = row.figures.as_ref().map_or(0, |seen| seen.expected.0);
+    let day_s = (report.seen_until.0.0 - report.from.0.0) / TimeNs::SECOND;
     due == 0
-        && row.maintenance_s.0 > 0
+        && row.maintenance_s.0 >= day_s
         && judged(report).any(|other| other.figures.as_ref().is_some_and(|seen| seen.observations.0 > 0))
 }
 

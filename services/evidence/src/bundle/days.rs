@@ -88,7 +88,10 @@ impl Days {
             _ => {}
         }
         fs::create_dir_all(&half).map_err(|source| IssueError::io(&half, source))?;
-        let issued = making.make(&half, progress)?;
+        let issued = making.make(&half, progress).inspect_err(|_| {
+            // It may be room that was missing.
+            let _best_effort = fs::remove_dir_all(&half);
+        })?;
         fs::rename(&half, &path)
             .and_then(|()| durable::sync_dir(&self.dir))
             .map_err(|source| IssueError::io(&path, source))?;
@@ -209,7 +212,10 @@ impl Logs<'_> {
     pub fn draft(&self, size: u64, dir: &Path, progress: impl FnMut()) -> Result<Option<Draft>, IssueError> {
         let Some(next) = self.next()? else { return Ok(None) };
         let view = View::open(&next.log.dir)?;
-        let until = if next.is_sealed { Until::Sealed(view.size()) } else { Until::Draft(size) };
+        if next.is_sealed {
+            return Err(IssueError::Over);
+        }
+        let until = Until::Draft(size);
         let sign = |size| (self.sign)(&next.log, size);
         let before = self.before(&next.log, self.days(&next.log).issued()?.pop())?;
         let state = before.state.clone();

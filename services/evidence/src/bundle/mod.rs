@@ -9,6 +9,7 @@ mod make;
 mod ship;
 pub mod sums;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use spark_core::report::Day;
@@ -48,11 +49,10 @@ pub fn name(origin: &str, day: Day) -> String {
     format!("evidence-{environment}-{stream}-{day}")
 }
 
-/// Why a path may not be in a bundle of these leaves, if so.
-fn is_allowed(path: &str, leaves: &Range<u64>) -> bool {
+/// Whether a path, other than a file of leaves, may be in a bundle.
+fn is_allowed(path: &str) -> bool {
     match path {
         CHECKPOINT | CHECKPOINT_FROM | FRONTIER_FROM | STATE_FROM | POLICY | REPORT_JSON | REPORT_HTML | REPLAY => true,
-        _ if path.starts_with("entries/") => entries::files(leaves).any(|index| entries::path(index) == path),
         _ => path
             .strip_prefix(KEYS)
             .is_some_and(|name| !name.contains('/') && (name.ends_with(".vkey") || name.ends_with(".pem"))),
@@ -78,8 +78,10 @@ pub(crate) fn misfits(sums: &sums::Sums, leaves: &Range<u64>) -> Option<String> 
     if let Some(missing) = required(leaves).find(|path| sums.get(path).is_none()) {
         return Some(format!("{missing} is missing"));
     }
+    let of_leaves: HashSet<String> = entries::files(leaves).map(entries::path).collect();
     let is_misplaced = |path: &&str| {
-        !is_allowed(path, leaves) || (leaves.start == 0 && matches!(*path, CHECKPOINT_FROM | FRONTIER_FROM))
+        !(is_allowed(path) || of_leaves.contains(*path))
+            || (leaves.start == 0 && matches!(*path, CHECKPOINT_FROM | FRONTIER_FROM))
     };
     sums.iter().map(|(path, _)| path).find(is_misplaced).map(|path| format!("{path} does not belong there"))
 }

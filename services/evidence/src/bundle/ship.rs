@@ -40,7 +40,7 @@ pub enum ExportError {
 }
 
 /// Takes a bundle's files, one after the other.
-pub trait Taker {
+trait Taker {
     /// Takes a file.
     fn take(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
 }

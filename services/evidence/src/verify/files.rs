@@ -64,7 +64,7 @@ pub(super) fn files<'a>(
     if let Some(misfit) = misfits(&sums, &(report.log.from.size.0..report.log.to.size.0)) {
         return Err(refuse(misfit));
     }
-    Ok(Bundle { dir, sums, sums_text, report, envelopes, listed })
+    Ok(Bundle { dir, sums, report, envelopes, listed })
 }
 
 /// Every file beneath `dir`, by its path; links and the like are no files.

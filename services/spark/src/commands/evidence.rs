@@ -1,7 +1,7 @@
 //! `spark evidence`: a day's bundle, fetched from a running Spark, and verified by whoever has it and a key.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,14 +19,14 @@ use crate::cli::{EvidenceExportArgs, EvidenceVerifyArgs, OutputFormat};
 use crate::exit::{self, Unusable};
 use crate::output::{complain, say};
 
-const PATH: &str = "/api/tools/evidence";
+/// Both the web service and an aggregator's admin endpoint have it.
+const PATH: &str = "/evidence/bundles";
 
 /// Runs `spark evidence export`.
 pub fn export(args: &EvidenceExportArgs) -> anyhow::Result<ExitCode> {
     let day: Option<Day> = args.date.as_deref().map(str::parse).transpose().map_err(unusable("--date"))?;
-    let day = day.map(|day| day.to_string());
-    let query: Vec<_> = day.iter().map(|day| ("date", day.as_str())).collect();
-    let url = client::api_url(&args.url, PATH, &query);
+    let asked = day.map_or_else(|| "draft".to_owned(), |day| day.to_string());
+    let url = client::api_url(&args.url, &format!("{PATH}/{asked}"), &[]);
     let answer = match client::download(&url) {
         Ok(answer) => answer,
         Err(why) => {
@@ -45,10 +45,11 @@ pub fn export(args: &EvidenceExportArgs) -> anyhow::Result<ExitCode> {
     let bytes = File::create(&part)
         .and_then(|mut file| {
             let bytes = io::copy(&mut body, &mut file)?;
-            file.flush()?;
+            file.sync_all()?;
             fs::rename(&part, &path)?;
             Ok(bytes)
         })
+        .inspect_err(|_| drop(fs::remove_file(&part)))
         .with_context(|| format!("write {}", path.display()))?;
     say!("{}: {bytes} bytes", path.display())?;
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ use spark_evidence::tiles::TilePath;
 use spark_evidence::{KeyPlace, LogSigner};
 use spark_web::BuildInfo;
 use spark_web::evidence::{Document, Evidence, NoDocument};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::configuration::beneath;
@@ -42,6 +43,8 @@ pub struct LocalEvidence {
     pub(super) replayer: Value,
     /// One makes a day at a time: it takes the memory of a whole projection.
     pub(super) turn: Mutex<()>,
+    /// One bundle is made at a time; who asks meanwhile is told so, and takes no thread.
+    bundling: Arc<Semaphore>,
     /// By partition.
     signers: RwLock<BTreeMap<u16, Arc<LogSigner>>>,
 }
@@ -57,6 +60,7 @@ impl LocalEvidence {
             days,
             replayer,
             turn: Mutex::default(),
+            bundling: Arc::new(Semaphore::new(1)),
             signers: RwLock::default(),
         })
     }
@@ -160,7 +164,16 @@ pub struct Local(pub Arc<LocalEvidence>);
 impl Evidence for Local {
     async fn get(&self, path: &str) -> Result<Document, NoDocument> {
         let (logs, path) = (Arc::clone(&self.0), path.to_owned());
-        let read = tokio::task::spawn_blocking(move || logs.read(&path)).await;
+        let turn = path.starts_with("bundles/").then(|| Arc::clone(&logs.bundling).try_acquire_owned()).transpose();
+        let turn = turn.map_err(|_taken| {
+            NoDocument::Unavailable("Another bundle is being made; ask again when it is done.".to_owned())
+        })?;
+        let read = tokio::task::spawn_blocking(move || {
+            // Kept until it is read, also when whoever asked has left.
+            let _turn = turn;
+            logs.read(&path)
+        });
+        let read = read.await;
         read.unwrap_or_else(|error| Err(NoDocument::Unavailable(error.to_string())))
     }
 }
@@ -171,6 +184,11 @@ pub struct Remote(pub Url);
 #[async_trait]
 impl Evidence for Remote {
     async fn get(&self, path: &str) -> Result<Document, NoDocument> {
+        let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '%', '?', '#']);
+        if !path.split('/').all(is_plain) {
+            // It would lead out of the evidence, to whatever else answers there.
+            return Err(NoDocument::Absent("A path below /evidence/ has plain names only.".to_owned()));
+        }
         if path.starts_with("bundles/") {
             let url = beneath(&self.0, &format!("/evidence/{path}"));
             return Err(NoDocument::Absent(format!("Bundles are made where the archive is: ask {url}.")));

@@ -13,6 +13,8 @@ use spark_aggregator::daily::{self, ReportError, Wanted};
 use spark_aggregator::follow::describe;
 use spark_core::report::{Day, Report};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::problem::Problem;
 use crate::app::Server;
 use crate::params::Params;
@@ -59,15 +61,20 @@ pub(crate) async fn get(State(server): State<Arc<Server>>, uri: Uri) -> Result<R
         let detail = "The log's archive is with the aggregator, not here; ask `spark report` there.".to_owned();
         return Err(Problem::new(StatusCode::NOT_FOUND, "no-archive", "No report is made here", detail));
     };
-    let _turn = server.report_turn.try_acquire().map_err(|_taken| {
+    let turn = Arc::clone(&server.report_turn).try_acquire_owned().map_err(|_taken| {
         let detail = "Another report is being made; ask again when it is done.".to_owned();
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "One report is made at a time", detail)
     })?;
-    shown(&make(data, wanted).await?, format)
+    shown(&make(data, wanted, turn).await?, format)
 }
 
-async fn make(data: PathBuf, wanted: Wanted) -> Result<Report, Problem> {
-    let made = tokio::task::spawn_blocking(move || daily::report(&data, wanted, || ())).await;
+async fn make(data: PathBuf, wanted: Wanted, turn: OwnedSemaphorePermit) -> Result<Report, Problem> {
+    let made = tokio::task::spawn_blocking(move || {
+        // Kept until it is made, also when whoever asked has left.
+        let _turn = turn;
+        daily::report(&data, wanted, || ())
+    });
+    let made = made.await;
     match made {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(error @ (ReportError::Rebuild(_) | ReportError::Issued(_)))) => {
