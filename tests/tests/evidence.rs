@@ -72,7 +72,10 @@ fn a_checkpoint_is_verified_by_others_and_each_goes_on_from_the_one_before() {
     // Another key, and another log's checkpoint.
     let stranger = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     assert_ne!(verify(&log, stranger, &[]).code, 0);
-    let forged = world.file("forged", &first.replacen(&format!("\n{}\n", size_of(&first)), "\n1\n", 1));
+    let forged = world.file(
+        "forged",
+        &first.replacen(&format!("\n{}\n", size_of(&first)), &format!("\n{}\n", size_of(&first) + 1), 1),
+    );
     assert_ne!(verify(&log, &vkey, &[forged]).code, 0);
 
     // A second key signs beside the first, without a restart; then alone.
